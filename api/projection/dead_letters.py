@@ -1,0 +1,70 @@
+"""Entries that could not be applied: kept with the error and the id they had, to be looked at and to be sent again.
+
+A dead letter has the fields of its entry and two more, `error` and `source`. Moving one, there or back, is one
+transaction of Redis: stream and dead-letter stream of a partition share their slot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from redis.asyncio import Redis
+
+from api.projection.entries import Entry
+from protocol import keys
+
+MAX_DEAD_LETTERS: Final = 10_000
+"""A partition keeps about so many, the newest: a producer gone wrong must not fill the memory of Redis."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A dead letter: its own id, the id its entry had in the partition stream, and why it is here."""
+
+    partition: int
+    id: str
+    source: str
+    error: str
+    fields: Mapping[bytes, bytes]
+
+
+async def bury(redis: Redis, group: str, entry: Entry, error: str) -> None:
+    """Move `entry` from what `group` has pending to the dead letters of its partition."""
+    letter = {**entry.fields, b"error": error.encode(errors="replace"), b"source": entry.id.encode()}
+    async with redis.pipeline(transaction=True) as pipe:
+        pipe.xadd(keys.dead(entry.partition), dict(letter), maxlen=MAX_DEAD_LETTERS, approximate=True)
+        pipe.xack(keys.events(entry.partition), group, entry.id)
+        await pipe.execute()
+
+
+async def list_dead(redis: Redis, partitions: Iterable[int], *, limit: int = 100) -> list[DeadLetter]:
+    """At most `limit` dead letters of each partition, oldest first."""
+    found = []
+    for partition in partitions:
+        for letter_id, fields in await redis.xrange(keys.dead(partition), count=limit):
+            found.append(_letter(partition, letter_id, fields))
+    return found
+
+
+async def replay(redis: Redis, partition: int, letter_id: str) -> bool:
+    """Append the entry to its partition stream again and drop the dead letter; False when there is no such letter.
+
+    Sending twice is harmless: applying an event again changes nothing.
+    """
+    found = await redis.xrange(keys.dead(partition), letter_id, letter_id)
+    if not found:
+        return False
+    letter = _letter(partition, *found[0])
+    async with redis.pipeline(transaction=True) as pipe:
+        pipe.xadd(keys.events(partition), dict(letter.fields))
+        pipe.xdel(keys.dead(partition), letter_id)
+        await pipe.execute()
+    return True
+
+
+def _letter(partition: int, letter_id: bytes, fields: Mapping[bytes, bytes]) -> DeadLetter:
+    rest = dict(fields)
+    error, source = rest.pop(b"error", b""), rest.pop(b"source", b"")
+    return DeadLetter(partition, letter_id.decode(), source.decode(), error.decode(), rest)

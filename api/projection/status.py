@@ -1,0 +1,75 @@
+"""What the projection is set to, and what it tells of itself: settings, counters, a snapshot for /readyz and /stats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectionSettings:
+    """Limits and times of the projection; `_s` are seconds."""
+
+    interval_s: float = 1.0
+    urgent_s: float = 0.05
+    max_events: int = 2_000
+    """A batch of this size takes some 50 ms of the event loop, which live delivery shares."""
+    max_bytes: int = 8 * 2**20
+    read_count: int = 64
+    """Entries a partition and read; fewer when entries are large."""
+    block_s: float = 0.5
+    """How long a read waits; also how long a stop can take to be seen."""
+    claim_idle_s: float = 10.0
+    claim_interval_s: float = 3.0
+    trim_interval_s: float = 1.0
+    forget_interval_s: float = 600.0
+    max_deliveries: int = 5
+    """From this delivery on an entry is tried alone; after twice as many it is not tried any more."""
+    apply_timeout_s: float = 12.0
+    first_backoff_s: float = 0.2
+    last_backoff_s: float = 5.0
+    stall_s: float = 15.0
+    """A loop that gave no sign for so long stands still. More than any single wait of a loop."""
+    drain_timeout_s: float = 20.0
+
+
+@dataclass(slots=True)
+class Counters:
+    """Totals since the start of the process, but `last_flush_ms`."""
+
+    entries: int = 0
+    events: int = 0
+    flushes: int = 0
+    statements: int = 0
+    duplicates: int = 0
+    unknown_tasks: int = 0
+    dead_letters: int = 0
+    reclaimed: int = 0
+    given_back: int = 0
+    trims: int = 0
+    storage_failures: int = 0
+    redis_failures: int = 0
+    loop_failures: int = 0
+    last_flush_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectionStatus:
+    """A snapshot. `storage_error` is why the last write failed, None when it did not; `lag` is entries by partition."""
+
+    healthy: bool
+    storage_error: str | None
+    redis_error: str | None
+    lag: Mapping[int, int]
+    waiting_events: int
+    counters: Mapping[str, Any]
+
+    @property
+    def total_lag(self) -> int:
+        """Entries of all partitions that are not yet rows."""
+        return sum(self.lag.values())
+
+    def as_json(self) -> dict[str, Any]:
+        """For /stats."""
+        return asdict(self) | {"lag": {str(key): value for key, value in self.lag.items()}, "total_lag": self.total_lag}

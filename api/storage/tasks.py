@@ -1,0 +1,145 @@
+"""Rows of tasks: submit, read, list, and what the dispatcher keeps of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, Text, cast, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.storage.changes import NewTask, Submitted, TaskRow
+from api.storage.errors import IdempotencyConflict, StorageUnavailable, translated
+from api.storage.tables import tasks
+from protocol.events import State
+
+_COLUMNS: Final = [column for column in tasks.c if column.name not in {"result", "request_hash"}]
+_INSERT_TRIES: Final = 3
+"""An insert meets a key whose row is deleted before it can be read: more than once is not to be expected."""
+
+
+class TaskStore:
+    """The table `tasks`. Every method raises StorageError and its subclasses."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def insert(self, new: NewTask) -> Submitted:
+        """Store a submission, or find the one that its Idempotency-Key stands for.
+
+        The unique constraint decides between two submissions at the same time. Raises IdempotencyConflict when the
+        key belongs to a request with another hash, InvalidData when a value cannot be stored.
+        """
+        for _ in range(_INSERT_TRIES):
+            row = await self._insert(new)
+            if row is not None:
+                return Submitted(row, created=True)
+            known = await self._by_key(new)
+            if known is not None:
+                return Submitted(known, created=False)
+        msg = f"the task of the Idempotency-Key {new.idempotency_key!r} comes and goes"
+        raise StorageUnavailable(msg)
+
+    async def get(self, task: UUID) -> TaskRow | None:
+        """The row of `task`."""
+        rows = await self._rows(select(*_COLUMNS).where(tasks.c.id == task))
+        return rows[0] if rows else None
+
+    async def list(
+        self, *, kind: str | None = None, state: State | None = None, limit: int = 50, before: UUID | None = None
+    ) -> list[TaskRow]:
+        """At most `limit` rows, newest first, older than the task `before`."""
+        query = select(*_COLUMNS).order_by(tasks.c.id.desc()).limit(limit)
+        if kind is not None:
+            query = query.where(tasks.c.kind == kind)
+        if state is not None:
+            query = query.where(tasks.c.state == state.value)
+        if before is not None:
+            query = query.where(tasks.c.id < before)
+        return await self._rows(query)
+
+    async def result(self, task: UUID) -> bytes | None:
+        """The result as JSON in UTF-8, as the worker wrote it; None when there is none (yet)."""
+        query = select(cast(tasks.c.result, Text)).where(tasks.c.id == task)
+        with translated():
+            async with self._engine.connect() as connection:
+                found: str | None = await connection.scalar(query)
+        return None if found is None else found.encode()
+
+    async def mark_dispatched(self, task: UUID, at: datetime) -> bool:
+        """Note that the message to the workers went out; False when there is no such task."""
+        return await self._touch(tasks.c.id == task, dispatched_at=at)
+
+    async def request_cancel(self, task: UUID, at: datetime) -> bool:
+        """Note the first wish to cancel; False when it is known already, or there is no such task."""
+        return await self._touch((tasks.c.id == task) & tasks.c.cancel_requested_at.is_(None), cancel_requested_at=at)
+
+    async def undispatched(self, older_than: datetime, limit: int) -> list[TaskRow]:
+        """Tasks submitted before `older_than` whose message was never noted as sent, oldest first."""
+        query = select(*_COLUMNS).where(tasks.c.dispatched_at.is_(None), tasks.c.created_at < older_than)
+        return await self._rows(query.order_by(tasks.c.id).limit(limit))
+
+    async def unfinished(self, limit: int, after: UUID | None = None) -> list[TaskRow]:
+        """Tasks without an end, oldest first, younger than the task `after`."""
+        query = select(*_COLUMNS).where(tasks.c.finished_at.is_(None))
+        if after is not None:
+            query = query.where(tasks.c.id > after)
+        return await self._rows(query.order_by(tasks.c.id).limit(limit))
+
+    async def count_unfinished(self, at_most: int) -> int:
+        """How many tasks have no end, counted up to `at_most`, so that a long queue costs no long scan."""
+        some = select(tasks.c.id).where(tasks.c.finished_at.is_(None)).limit(at_most).subquery()
+        with translated():
+            async with self._engine.connect() as connection:
+                return await connection.scalar(select(func.count()).select_from(some)) or 0
+
+    async def _insert(self, new: NewTask) -> TaskRow | None:
+        statement = (
+            insert(tasks)
+            .values(
+                id=new.id,
+                kind=new.kind,
+                params=new.params,
+                epoch=new.epoch,
+                created_at=new.created_at,
+                updated_at=new.created_at,
+                idempotency_key=new.idempotency_key,
+                request_hash=new.request_hash,
+            )
+            .on_conflict_do_nothing(index_elements=[tasks.c.idempotency_key])
+            .returning(*_COLUMNS)
+        )
+        with translated():
+            async with self._engine.begin() as connection:
+                row = (await connection.execute(statement)).one_or_none()
+        return None if row is None else _task_row(row)
+
+    async def _by_key(self, new: NewTask) -> TaskRow | None:
+        query = select(*_COLUMNS, tasks.c.request_hash).where(tasks.c.idempotency_key == new.idempotency_key)
+        with translated():
+            async with self._engine.connect() as connection:
+                row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            return None
+        if row.request_hash != new.request_hash:
+            raise IdempotencyConflict(str(new.idempotency_key))
+        return _task_row(row)
+
+    async def _rows(self, query: Select[Any]) -> list[TaskRow]:
+        with translated():
+            async with self._engine.connect() as connection:
+                return [_task_row(row) for row in await connection.execute(query)]
+
+    async def _touch(self, where: ColumnElement[bool], **values: datetime) -> bool:
+        with translated():
+            async with self._engine.begin() as connection:
+                result = await connection.execute(update(tasks).where(where).values(**values))
+        return bool(result.rowcount)
+
+
+def _task_row(row: Row[Any]) -> TaskRow:
+    values: dict[str, Any] = {column.name: row._mapping[column] for column in _COLUMNS}  # noqa: SLF001 - it is public
+    return TaskRow(**values | {"state": State(values["state"])})
