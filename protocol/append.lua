@@ -1,28 +1,29 @@
--- Append a batch of events to a task, once, in order, under its fencing token. docs/protocol.md §4.
+-- Append a batch of events to a task, once, in order, under its fencing token. docs/protocol.md §5.
 --
--- KEYS[1] head    hash    epoch seq attempt n state cancel lease closed status
+-- KEYS[1] head    hash    epoch seq attempt n state cancel lease closed reserved bytes status
 -- KEYS[2] log     stream  <seq>-0  e=<event>
 -- KEYS[3] events  stream  *        task epoch first last frame
 -- KEYS[4] live    sharded channel  "<epoch> <first> <last> <kind>\n<frame>"
 --
--- ARGV[1] task id          ARGV[2] attempt           ARGV[3] n of the first event
--- ARGV[4] lease in ms (0 releases it)                ARGV[5] most events the log keeps
--- ARGV[6] ms that head and log outlive the end       ARGV[7] state after the batch ('' unchanged)
--- ARGV[8] 1 when the last event is terminal          ARGV[9] index of the newest status event (0 none)
--- ARGV[10] live kind                                 ARGV[11…] event bodies: `"attempt":…}`
+-- ARGV[1] task id           ARGV[2] epoch as the caller knows it   ARGV[3] attempt
+-- ARGV[4] n of the first event                                     ARGV[5] lease in ms (0 releases it)
+-- ARGV[6] most events and   ARGV[7] most bytes the log keeps       ARGV[8] ms that head and log outlive the end
+-- ARGV[9] state after the batch ('' unchanged)                     ARGV[10] 1 when the last event is terminal
+-- ARGV[11] index of the newest status event (0 none)               ARGV[12] live kind
+-- ARGV[13…] event bodies: `"attempt":…}`
 --
 -- Returns {outcome, a, b, cancel requested (0/1), backlog of the partition stream}:
 --   unknown 0 0 · closed 0 0 · fenced <head's attempt> 0 · unclaimed <head's attempt> 0
 --   gap <expected n> <received n> · duplicate <last n> 0 · appended <first seq> <last seq>
 
 local head, log, stream, live = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local task, attempt, n = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local BODIES = 11
+local attempt, n = tonumber(ARGV[3]), tonumber(ARGV[4])
+local BODIES = 13
 local count = #ARGV - BODIES + 1
 
 local function int(x) return string.format('%.0f', x) end
 
-local h = redis.call('HMGET', head, 'epoch', 'seq', 'attempt', 'n', 'cancel', 'closed')
+local h = redis.call('HMGET', head, 'epoch', 'seq', 'attempt', 'n', 'cancel', 'closed', 'bytes')
 local epoch = h[1]
 if not epoch then return {'unknown', 0, 0, 0, 0} end
 local seq, current, last_n = tonumber(h[2]), tonumber(h[3]), tonumber(h[4])
@@ -32,39 +33,45 @@ local function reply(outcome, a, b)
   return {outcome, a, b, cancel, redis.call('XLEN', stream)}
 end
 
--- The same decision as protocol/decision.py, row by row.
-local mine = attempt == current
+-- The same decision as `decide` in protocol/head.py, row by row.
+local known = epoch == ARGV[2]
 if closed then
-  if mine and n + count - 1 <= last_n then return reply('duplicate', last_n, 0) end
+  if known and attempt == current and n + count - 1 <= last_n then return reply('duplicate', last_n, 0) end
   return reply('closed', 0, 0)
 end
-if attempt < current then return reply('fenced', current, 0) end
+if not known or attempt < current then return reply('fenced', current, 0) end
 if attempt > current then return reply('unclaimed', current, 0) end
 if n + count - 1 <= last_n then return reply('duplicate', last_n, 0) end
 if n > last_n + 1 then return reply('gap', last_n + 1, n) end
 
 local first = seq + 1
 local events = {}
-local status = tonumber(ARGV[9])
+local status = tonumber(ARGV[11])
 for i = last_n - n + 2, count do -- a batch that overlaps what is there continues after it
   seq = seq + 1
-  local event = '{"task":"' .. task .. '","seq":' .. int(seq) .. ',' .. ARGV[BODIES + i - 1]
+  local event = '{"task":"' .. ARGV[1] .. '","seq":' .. int(seq) .. ',' .. ARGV[BODIES + i - 1]
   events[#events + 1] = event
-  redis.call('XADD', log, 'MAXLEN', '~', ARGV[5], int(seq) .. '-0', 'e', event)
+  redis.call('XADD', log, int(seq) .. '-0', 'e', event)
   if i == status then redis.call('HSET', head, 'status', event) end
 end
 local frame = '[' .. table.concat(events, ',') .. ']'
-redis.call('XADD', stream, '*', 'task', task, 'epoch', epoch, 'first', int(first), 'last', int(seq), 'frame', frame)
+redis.call('XADD', stream, '*', 'task', ARGV[1], 'epoch', epoch, 'first', int(first), 'last', int(seq), 'frame', frame)
+
+-- The log keeps so many events, and fewer when they are large on average.
+local bytes = tonumber(h[7]) + #frame
+local keep = math.min(tonumber(ARGV[6]), math.max(1, math.floor(tonumber(ARGV[7]) * seq / bytes)))
+redis.call('XTRIM', log, 'MAXLEN', '~', int(keep))
 
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
-local lease = tonumber(ARGV[4])
-redis.call('HSET', head, 'seq', int(seq), 'n', int(n + count - 1), 'lease', lease > 0 and int(now + lease) or '0')
-if ARGV[7] ~= '' then redis.call('HSET', head, 'state', ARGV[7]) end
-if ARGV[8] == '1' then
+local lease = tonumber(ARGV[5])
+redis.call('HSET', head, 'seq', int(seq), 'n', int(n + count - 1), 'bytes', int(bytes),
+  'lease', lease > 0 and int(now + lease) or '0')
+if ARGV[9] ~= '' then redis.call('HSET', head, 'state', ARGV[9]) end
+if ARGV[10] == '1' then
   redis.call('HSET', head, 'closed', '1', 'lease', '0')
-  redis.call('PEXPIRE', head, ARGV[6])
-  redis.call('PEXPIRE', log, ARGV[6])
+  redis.call('PEXPIRE', head, ARGV[8])
+  redis.call('PEXPIRE', log, ARGV[8])
 end
-redis.call('SPUBLISH', live, epoch .. ' ' .. int(first) .. ' ' .. int(seq) .. ' ' .. ARGV[10] .. '\n' .. frame)
+redis.call('SPUBLISH', live, epoch .. ' ' .. int(first) .. ' ' .. int(seq) .. ' ' .. ARGV[12] .. '\n' .. frame)
 return reply('appended', first, seq)

@@ -1,52 +1,62 @@
 -- The calls on a task's head that append nothing: create, claim, renew, cancel. docs/protocol.md §4.
 --
--- KEYS[1] head    hash    epoch seq attempt n state cancel lease closed status
+-- KEYS[1] head    hash    epoch seq attempt n state cancel lease closed reserved bytes status
 --
--- ARGV[1] create · ARGV[2] epoch · ARGV[3] seq · ARGV[4] attempt · ARGV[5] state
---         returns {created|exists, epoch}
--- ARGV[1] claim  · ARGV[2] lease in ms
---         returns {unknown 0 | closed 0 | cancelled 0 | leased <ms left> | claimed <attempt>}
--- ARGV[1] renew  · ARGV[2] lease in ms · ARGV[3] attempt
---         returns {unknown 0 | closed 0 | fenced <attempt> | unclaimed <attempt> | renewed <cancel requested 0/1>}
+-- ARGV[1] create  · ARGV[2] epoch · ARGV[3] seq · ARGV[4] attempt · ARGV[5] state
+--         returns {created|exists, 0, 0, epoch}
+-- ARGV[1] claim   · ARGV[2] lease in ms
+-- ARGV[1] reserve · ARGV[2] lease in ms
+--         returns {unknown 0 0 '' | closed 0 0 '' | cancelled 0 0 '' | leased <ms left> 0 '' |
+--                  claimed <attempt> <n> <epoch>}
+-- ARGV[1] renew   · ARGV[2] lease in ms · ARGV[3] attempt · ARGV[4] epoch
+--         returns {unknown 0 0 '' | closed 0 0 '' | fenced <attempt> 0 '' | unclaimed <attempt> 0 '' |
+--                  renewed <cancel requested 0/1> 0 ''}
 -- ARGV[1] cancel
---         returns {unknown '' | closed <state> | cancelling <state>}
+--         returns {unknown 0 0 '' | closed 0 0 <state> | cancelling <ms of lease left> 0 <state>}
 
 local head, op = KEYS[1], ARGV[1]
-local h = redis.call('HMGET', head, 'epoch', 'attempt', 'state', 'cancel', 'lease', 'closed')
+local h = redis.call('HMGET', head, 'epoch', 'attempt', 'n', 'state', 'cancel', 'lease', 'closed', 'reserved')
+local epoch, state, closed = h[1], h[4], h[7] == '1'
+
+local function int(x) return string.format('%.0f', x) end
 
 if op == 'create' then
-  if h[1] then return {'exists', h[1]} end
+  if epoch then return {'exists', 0, 0, epoch} end
   redis.call('HSET', head, 'epoch', ARGV[2], 'seq', ARGV[3], 'attempt', ARGV[4], 'n', '0', 'state', ARGV[5],
-    'cancel', '0', 'lease', '0', 'closed', '0')
-  return {'created', ARGV[2]}
+    'cancel', '0', 'lease', '0', 'closed', '0', 'reserved', '0', 'bytes', '0')
+  return {'created', 0, 0, ARGV[2]}
 end
 
-if not h[1] then return {'unknown', op == 'cancel' and '' or 0} end
-if h[6] == '1' then return {'closed', op == 'cancel' and h[3] or 0} end
+if not epoch then return {'unknown', 0, 0, ''} end
+if closed then return {'closed', 0, 0, op == 'cancel' and state or ''} end
+
+local attempt, n, lease = tonumber(h[2]), tonumber(h[3]), tonumber(h[6])
+local clock = redis.call('TIME')
+local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 
 if op == 'cancel' then
   redis.call('HSET', head, 'cancel', '1')
-  return {'cancelling', h[3]}
+  return {'cancelling', math.max(0, lease - now), 0, state}
 end
 
-local clock = redis.call('TIME')
-local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
-local attempt = tonumber(h[2])
-local lease = string.format('%.0f', now + tonumber(ARGV[2]))
+local renewed = int(now + tonumber(ARGV[2]))
 
-if op == 'claim' then
-  if h[4] == '1' then return {'cancelled', 0} end
-  if tonumber(h[5]) > now then return {'leased', tonumber(h[5]) - now} end
-  redis.call('HSET', head, 'attempt', string.format('%.0f', attempt + 1), 'n', '0', 'lease', lease)
-  return {'claimed', attempt + 1}
+if op == 'claim' or op == 'reserve' then
+  if op == 'claim' and h[5] == '1' then return {'cancelled', 0, 0, ''} end
+  if lease > now then return {'leased', lease - now, 0, ''} end
+  local handed_over = op == 'claim' and h[8] == '1' -- the attempt that a reserve has opened
+  if not handed_over then attempt, n = attempt + 1, 0 end
+  redis.call('HSET', head, 'attempt', int(attempt), 'n', int(n), 'lease', renewed, 'reserved',
+    op == 'reserve' and '1' or '0')
+  return {'claimed', attempt, n, epoch}
 end
 
 if op == 'renew' then
   local mine = tonumber(ARGV[3])
-  if mine < attempt then return {'fenced', attempt} end
-  if mine > attempt then return {'unclaimed', attempt} end
-  redis.call('HSET', head, 'lease', lease)
-  return {'renewed', tonumber(h[4])}
+  if ARGV[4] ~= epoch or mine < attempt then return {'fenced', attempt, 0, ''} end
+  if mine > attempt then return {'unclaimed', attempt, 0, ''} end
+  redis.call('HSET', head, 'lease', renewed)
+  return {'renewed', tonumber(h[5]), 0, ''}
 end
 
 return redis.error_reply('ERR unknown operation ' .. op)
