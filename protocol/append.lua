@@ -1,6 +1,6 @@
 -- Append a batch of events to a task, once, in order, under its fencing token. docs/protocol.md §5.
 --
--- KEYS[1] head    hash    epoch seq attempt n state cancel lease closed reserved bytes status
+-- KEYS[1] head    hash    epoch seq attempt n state cancel lease closed reserved failures bytes status
 -- KEYS[2] log     stream  <seq>-0  e=<event>
 -- KEYS[3] events  stream  *        task epoch first last frame
 -- KEYS[4] live    sharded channel  "<epoch> <first> <last> <kind>\n<frame>"
@@ -10,7 +10,8 @@
 -- ARGV[6] most events and   ARGV[7] most bytes the log keeps       ARGV[8] ms that head and log outlive the end
 -- ARGV[9] state after the batch ('' unchanged)                     ARGV[10] 1 when the last event is terminal
 -- ARGV[11] index of the newest status event (0 none)               ARGV[12] live kind
--- ARGV[13…] event bodies: `"attempt":…}`
+-- ARGV[13] 1 when the attempt ends here as a failure
+-- ARGV[14…] event bodies: `"attempt":…}`
 --
 -- Returns {outcome, a, b, cancel requested (0/1), backlog of the partition stream}:
 --   unknown 0 0 · closed 0 0 · fenced <head's attempt> 0 · unclaimed <head's attempt> 0
@@ -18,7 +19,7 @@
 
 local head, log, stream, live = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local attempt, n = tonumber(ARGV[3]), tonumber(ARGV[4])
-local BODIES = 13
+local BODIES = 14
 local count = #ARGV - BODIES + 1
 
 local function int(x) return string.format('%.0f', x) end
@@ -68,6 +69,7 @@ local lease = tonumber(ARGV[5])
 redis.call('HSET', head, 'seq', int(seq), 'n', int(n + count - 1), 'bytes', int(bytes),
   'lease', lease > 0 and int(now + lease) or '0')
 if ARGV[9] ~= '' then redis.call('HSET', head, 'state', ARGV[9]) end
+if ARGV[13] == '1' then redis.call('HINCRBY', head, 'failures', 1) end
 if ARGV[10] == '1' then
   redis.call('HSET', head, 'closed', '1', 'lease', '0')
   redis.call('PEXPIRE', head, ARGV[8])

@@ -92,8 +92,12 @@ def append(
     n: int,
     lease_ms: int,
     limits: LogLimits,
+    failure: bool = False,
 ) -> Call[Appended]:
-    """Append `bodies`, events n, n+1 … of the attempt, and renew its lease; a `lease_ms` of 0 gives it up."""
+    """Append `bodies`, events n, n+1 … of the attempt, and renew its lease; a `lease_ms` of 0 gives it up.
+
+    `failure` says that the attempt ends with these events and counts as failed.
+    """
     last = bodies[-1]
     terminal = last.state is not None and last.state.terminal
     state = next((body.state for body in reversed(bodies) if body.state is not None), None)
@@ -115,6 +119,7 @@ def append(
         int(terminal),
         status,
         kind.value,
+        int(failure),
         *(body.data for body in bodies),
     )
     return Call(Script.APPEND, (keys.head, keys.log, keys.events, keys.live), arguments, _appended)
@@ -150,7 +155,7 @@ def _appended(reply: list[Any]) -> Appended:
 
 
 def _claim(reply: list[Any]) -> Claim:
-    return Claim(ClaimOutcome(reply[0].decode()), reply[1], reply[2], reply[3].decode())
+    return Claim(ClaimOutcome(reply[0].decode()), reply[1], reply[2], reply[3].decode(), reply[4])
 
 
 def _renewal(reply: list[Any]) -> Renewal:

@@ -1,34 +1,35 @@
 -- The calls on a task's head that append nothing: create, claim, renew, cancel. docs/protocol.md §4.
 --
--- KEYS[1] head    hash    epoch seq attempt n state cancel lease closed reserved bytes status
+-- KEYS[1] head    hash    epoch seq attempt n state cancel lease closed reserved failures bytes status
 --
 -- ARGV[1] create  · ARGV[2] epoch · ARGV[3] seq · ARGV[4] attempt · ARGV[5] state
---         returns {created|exists, 0, 0, epoch}
+--         returns {created|exists, 0, 0, epoch, 0}
 -- ARGV[1] claim   · ARGV[2] lease in ms
 -- ARGV[1] reserve · ARGV[2] lease in ms
---         returns {unknown 0 0 '' | closed 0 0 '' | cancelled 0 0 '' | leased <ms left> 0 '' |
---                  claimed <attempt> <n> <epoch>}
+--         returns {unknown 0 0 '' 0 | closed 0 0 '' 0 | cancelled 0 0 '' 0 | leased <ms left> 0 '' 0 |
+--                  claimed <attempt> <n> <epoch> <failures>}
 -- ARGV[1] renew   · ARGV[2] lease in ms · ARGV[3] attempt · ARGV[4] epoch
---         returns {unknown 0 0 '' | closed 0 0 '' | fenced <attempt> 0 '' | unclaimed <attempt> 0 '' |
---                  renewed <cancel requested 0/1> 0 ''}
+--         returns {unknown 0 0 '' 0 | closed 0 0 '' 0 | fenced <attempt> 0 '' 0 | unclaimed <attempt> 0 '' 0 |
+--                  renewed <cancel requested 0/1> 0 '' 0}
 -- ARGV[1] cancel
---         returns {unknown 0 0 '' | closed 0 0 <state> | cancelling <ms of lease left> 0 <state>}
+--         returns {unknown 0 0 '' 0 | closed 0 0 <state> 0 | cancelling <ms of lease left> 0 <state> 0}
+-- `failures` counts attempts that failed (append says so) or whose owner let the lease run out (seen here).
 
 local head, op = KEYS[1], ARGV[1]
-local h = redis.call('HMGET', head, 'epoch', 'attempt', 'n', 'state', 'cancel', 'lease', 'closed', 'reserved')
+local h = redis.call('HMGET', head, 'epoch', 'attempt', 'n', 'state', 'cancel', 'lease', 'closed', 'reserved', 'failures')
 local epoch, state, closed = h[1], h[4], h[7] == '1'
 
 local function int(x) return string.format('%.0f', x) end
 
 if op == 'create' then
-  if epoch then return {'exists', 0, 0, epoch} end
+  if epoch then return {'exists', 0, 0, epoch, 0} end
   redis.call('HSET', head, 'epoch', ARGV[2], 'seq', ARGV[3], 'attempt', ARGV[4], 'n', '0', 'state', ARGV[5],
-    'cancel', '0', 'lease', '0', 'closed', '0', 'reserved', '0', 'bytes', '0')
-  return {'created', 0, 0, ARGV[2]}
+    'cancel', '0', 'lease', '0', 'closed', '0', 'reserved', '0', 'failures', '0', 'bytes', '0')
+  return {'created', 0, 0, ARGV[2], 0}
 end
 
-if not epoch then return {'unknown', 0, 0, ''} end
-if closed then return {'closed', 0, 0, op == 'cancel' and state or ''} end
+if not epoch then return {'unknown', 0, 0, '', 0} end
+if closed then return {'closed', 0, 0, op == 'cancel' and state or '', 0} end
 
 local attempt, n, lease = tonumber(h[2]), tonumber(h[3]), tonumber(h[6])
 local clock = redis.call('TIME')
@@ -36,27 +37,29 @@ local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 
 if op == 'cancel' then
   redis.call('HSET', head, 'cancel', '1')
-  return {'cancelling', math.max(0, lease - now), 0, state}
+  return {'cancelling', math.max(0, lease - now), 0, state, 0}
 end
 
 local renewed = int(now + tonumber(ARGV[2]))
 
 if op == 'claim' or op == 'reserve' then
-  if op == 'claim' and h[5] == '1' then return {'cancelled', 0, 0, ''} end
-  if lease > now then return {'leased', lease - now, 0, ''} end
+  if op == 'claim' and h[5] == '1' then return {'cancelled', 0, 0, '', 0} end
+  if lease > now then return {'leased', lease - now, 0, '', 0} end
   local handed_over = op == 'claim' and h[8] == '1' -- the attempt that a reserve has opened
   if not handed_over then attempt, n = attempt + 1, 0 end
-  redis.call('HSET', head, 'attempt', int(attempt), 'n', int(n), 'lease', renewed, 'reserved',
-    op == 'reserve' and '1' or '0')
-  return {'claimed', attempt, n, epoch}
+  local failures = tonumber(h[9])
+  if lease > 0 and h[8] == '0' then failures = failures + 1 end -- a worker owned it and never gave it up
+  redis.call('HSET', head, 'attempt', int(attempt), 'n', int(n), 'lease', renewed, 'failures', int(failures),
+    'reserved', op == 'reserve' and '1' or '0')
+  return {'claimed', attempt, n, epoch, failures}
 end
 
 if op == 'renew' then
   local mine = tonumber(ARGV[3])
-  if ARGV[4] ~= epoch or mine < attempt then return {'fenced', attempt, 0, ''} end
-  if mine > attempt then return {'unclaimed', attempt, 0, ''} end
+  if ARGV[4] ~= epoch or mine < attempt then return {'fenced', attempt, 0, '', 0} end
+  if mine > attempt then return {'unclaimed', attempt, 0, '', 0} end
   redis.call('HSET', head, 'lease', renewed)
-  return {'renewed', tonumber(h[5]), 0, ''}
+  return {'renewed', tonumber(h[5]), 0, '', 0}
 end
 
 return redis.error_reply('ERR unknown operation ' .. op)

@@ -18,8 +18,8 @@ class Head:
     """What Redis knows of an unfinished (or lately finished) task.
 
     `seq` and `n` are those of the newest event; `lease` is the Unix time in ms until which the attempt is owned, 0 when
-    nobody owns it. `reserved` says that the api has opened the attempt for the next worker. `status` is the newest
-    status event as JSON.
+    nobody owns it. `reserved` says that the api has opened the attempt for the next worker. `failures` counts the
+    attempts that failed or whose worker was lost. `status` is the newest status event as JSON.
     """
 
     epoch: str
@@ -31,10 +31,14 @@ class Head:
     lease: int = 0
     closed: bool = False
     reserved: bool = False
+    failures: int = 0
     status: bytes | None = None
 
 
-HEAD_FIELDS: Final = ("epoch", "seq", "attempt", "n", "state", "cancel", "lease", "closed", "reserved", "status")
+HEAD_FIELDS: Final = (
+    *("epoch", "seq", "attempt", "n", "state", "cancel", "lease", "closed", "reserved", "failures"),
+    "status",
+)
 """The fields of the hash in the order of `Head`."""
 
 
@@ -42,7 +46,7 @@ def parse_head(values: list[bytes | None]) -> Head | None:
     """The head from HMGET's answer for HEAD_FIELDS; None when there is none."""
     if values[0] is None:
         return None
-    epoch, seq, attempt, n, state, cancel, lease, closed, reserved = (value or b"" for value in values[:9])
+    epoch, seq, attempt, n, state, cancel, lease, closed, reserved, failures = (value or b"" for value in values[:10])
     return Head(
         epoch=epoch.decode(),
         seq=int(seq),
@@ -53,7 +57,8 @@ def parse_head(values: list[bytes | None]) -> Head | None:
         lease=int(lease),
         closed=closed == b"1",
         reserved=reserved == b"1",
-        status=values[9],
+        failures=int(failures),
+        status=values[10],
     )
 
 
@@ -108,8 +113,9 @@ def append(
     now: int,
     lease_ms: int,
     state: State | None = None,
+    failure: bool = False,
 ) -> tuple[Decision, Head | None]:
-    """The decision and the head after it. A terminal `state` closes the task."""
+    """The decision and the head after it. A terminal `state` closes the task; `failure` counts a failed attempt."""
     decision = decide(head, epoch, attempt, n, count)
     if head is None or decision.outcome is not Outcome.APPENDED:
         return decision, head
@@ -121,6 +127,7 @@ def append(
         state=state or head.state,
         lease=now + lease_ms if lease_ms and not closed else 0,
         closed=closed,
+        failures=head.failures + failure,
     )
 
 
@@ -136,12 +143,16 @@ class ClaimOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An outcome; with CLAIMED the attempt, its last n and the epoch, with LEASED the ms that are left in `attempt`."""
+    """An outcome; with LEASED the ms that are left in `attempt`.
+
+    With CLAIMED: the attempt, its last n, the epoch, and how many attempts have failed or were lost until now.
+    """
 
     outcome: ClaimOutcome
     attempt: int = 0
     n: int = 0
     epoch: str = ""
+    failures: int = 0
 
 
 def claim(head: Head | None, *, now: int, lease_ms: int, reserve: bool = False) -> tuple[Claim, Head | None]:
@@ -156,8 +167,10 @@ def claim(head: Head | None, *, now: int, lease_ms: int, reserve: bool = False) 
         return Claim(ClaimOutcome.LEASED, head.lease - now), head
     handed_over = head.reserved and not reserve
     attempt, n = (head.attempt, head.n) if handed_over else (head.attempt + 1, 0)
-    owned = replace(head, attempt=attempt, n=n, lease=now + lease_ms, reserved=reserve)
-    return Claim(ClaimOutcome.CLAIMED, attempt, n, head.epoch), owned
+    lost = head.lease > 0 and not head.reserved
+    failures = head.failures + lost
+    owned = replace(head, attempt=attempt, n=n, lease=now + lease_ms, reserved=reserve, failures=failures)
+    return Claim(ClaimOutcome.CLAIMED, attempt, n, head.epoch, failures), owned
 
 
 class RenewOutcome(StrEnum):

@@ -61,8 +61,10 @@ class Log:
         """Own `task` for `lease_ms`, with a new attempt."""
         return _one(self.exchange([calls.claim(self._keys(task), lease_ms=lease_ms)]))
 
-    def append_call(self, owned: Owned, n: int, bodies: Sequence[Body], *, lease_ms: int) -> Call[Appended]:
-        """The call that appends `bodies`, for `exchange`."""
+    def append_call(
+        self, owned: Owned, n: int, bodies: Sequence[Body], *, lease_ms: int, failure: bool = False
+    ) -> Call[Appended]:
+        """The call that appends `bodies`, for `exchange`; see `protocol.calls.append`."""
         return calls.append(
             owned.task,
             self._keys(owned.task),
@@ -72,6 +74,7 @@ class Log:
             n=n,
             lease_ms=lease_ms,
             limits=self._limits,
+            failure=failure,
         )
 
     def renew_call(self, owned: Owned, *, lease_ms: int) -> Call[Any]:
