@@ -1,0 +1,1 @@
+"""Runs workloads under Celery and emits their updates: `attempt` runs one, `emitter` and `flusher` carry its events."""

@@ -1,0 +1,151 @@
+"""The Celery application of a worker: one task that runs any kind, queues by kind, and an orderly end.
+
+A message is acknowledged when its attempt has ended, whatever the end. One that is delivered twice finds its task
+claimed or closed and is dropped. A message that cannot even be tried, because Redis does not answer, goes back.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Mapping
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+from celery import Celery, signals
+from celery.exceptions import Reject
+from kombu.entity import Queue
+from redis.exceptions import RedisError
+
+from worker.attempt import Ending
+from worker.runtime import Runtime
+from worker.settings import WorkerSettings
+from workloads.registry import Kind
+
+log = structlog.get_logger(__name__)
+
+TASK_NAME: Final = "tasks.run"
+HAND_BACK_SIGNAL: Final = signal.SIGUSR2
+"""What the main process sends to its pool processes when their tasks are to go back."""
+_HARD_LIMIT_GRACE_S: Final = 30.0
+"""An attempt ends itself at its limit; one that does not look up for so long is ended with its process."""
+
+
+def queue_of(kind: str) -> str:
+    """The queue of a kind's messages."""
+    return f"tasks.{kind}"
+
+
+class WorkerApp:
+    """Owns the Celery app and, in each pool process, the runtime. One a process; `settings` never change."""
+
+    def __init__(self, settings: WorkerSettings, kinds: Mapping[str, Kind]) -> None:
+        self.settings = settings
+        self.kinds = kinds
+        self.drain = threading.Event()
+        self.celery = Celery("worker", broker=settings.broker, set_as_current=True)
+        self.celery.conf.update(_configuration(settings, kinds))
+        self.celery.task(name=TASK_NAME, acks_late=True, reject_on_worker_lost=True)(self._run)
+        self._lock = threading.Lock()
+        self._runtime: tuple[int, Runtime] | None = None
+        self._pool: Any = None
+        signals.worker_init.connect(self._on_init, weak=False)
+        signals.worker_process_init.connect(self._on_process_init, weak=False)
+        signals.worker_process_shutdown.connect(self._on_process_shutdown, weak=False)
+        signals.worker_shutting_down.connect(self._on_shutting_down, weak=False)
+
+    def run(self) -> int:
+        """Work until SIGTERM; returns the exit code."""
+        settings = self.settings
+        worker = self.celery.Worker(
+            hostname=settings.worker_name if "@" in settings.worker_name else f"{settings.worker_name}@%h",
+            pool=settings.worker_pool,
+            concurrency=settings.worker_concurrency,
+            loglevel=settings.log_level.upper(),
+            quiet=True,
+            without_gossip=True,
+            without_mingle=True,
+        )
+        worker.start()
+        self._stop_runtime()
+        return int(worker.exitcode or 0)
+
+    def _run(self, task: str, kind: str, params: dict[str, Any]) -> None:
+        try:
+            outcome = self._current().runner.run(UUID(task), kind, params)
+        except (RedisError, OSError) as error:
+            log.warning("Task not tried", action="not_tried", task=task, reason=str(error))
+            raise Reject(str(error), requeue=True) from error
+        if outcome.ending is Ending.HAND_BACK:
+            raise Reject("the worker is shutting down", requeue=True)
+        if outcome.ending is Ending.RETRY:
+            again = {"task": task, "kind": kind, "params": params}
+            self.celery.send_task(TASK_NAME, kwargs=again, queue=queue_of(kind), countdown=outcome.retry_in_s)
+
+    def _current(self) -> Runtime:
+        """The runtime of this process; threads do not survive a fork, so a parent's is not used."""
+        with self._lock:
+            if self._runtime is None or self._runtime[0] != os.getpid():
+                self._runtime = (os.getpid(), Runtime.start(self.settings, self.kinds, self.drain))
+            return self._runtime[1]
+
+    def _stop_runtime(self) -> None:
+        with self._lock:
+            if self._runtime is not None and self._runtime[0] == os.getpid():
+                self._runtime[1].stop()
+                self._runtime = None
+
+    def _on_init(self, sender: Any, **_: Any) -> None:
+        self._pool = sender
+
+    def _on_process_init(self, **_: Any) -> None:
+        os.setpgid(0, 0)  # a signal to the group of the main process is for it alone: it tells us how to end
+        signal.signal(HAND_BACK_SIGNAL, lambda *_: self.drain.set())
+
+    def _on_process_shutdown(self, **_: Any) -> None:
+        self._stop_runtime()
+
+    def _on_shutting_down(self, **_: Any) -> None:
+        """Give running tasks some time, then have them handed back. Runs in a signal handler: a thread does it."""
+        timer = threading.Timer(self.settings.worker_drain_s, self._hand_back)
+        timer.daemon = True
+        timer.start()
+
+    def _hand_back(self) -> None:
+        self.drain.set()
+        if self.settings.worker_pool == "prefork" and self._pool is not None:
+            for pid in self._pool.pool.info["processes"]:
+                try:
+                    os.kill(pid, HAND_BACK_SIGNAL)
+                except ProcessLookupError:
+                    log.debug("Pool process is gone", action="pool_process_gone", pid=pid)
+
+
+def _configuration(settings: WorkerSettings, kinds: Mapping[str, Kind]) -> dict[str, Any]:
+    consumed = settings.worker_kinds or tuple(kinds)
+    longest_s = max((kind.time_limit_s for kind in kinds.values()), default=3600.0)
+    return {
+        "accept_content": ["json"],
+        "broker_connection_retry_on_startup": True,
+        "broker_transport_options": {
+            "visibility_timeout": settings.visibility_timeout_s,
+            "socket_connect_timeout": 3,
+            "socket_keepalive": True,
+        },
+        "result_backend": None,
+        "task_acks_late": True,
+        "task_ignore_result": True,
+        "task_queues": [Queue(queue_of(kind)) for kind in consumed],  # type: ignore[no-untyped-call]
+        "task_create_missing_queues": True,
+        "task_reject_on_worker_lost": True,
+        "task_serializer": "json",
+        "task_time_limit": longest_s + _HARD_LIMIT_GRACE_S,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_enable_remote_control": False,
+        "worker_hijack_root_logger": False,
+        "worker_prefetch_multiplier": 1,
+        "worker_redirect_stdouts": False,
+        "worker_send_task_events": False,
+    }
