@@ -13,6 +13,8 @@
 -- ARGV[13] 1 when the attempt ends here as a failure
 -- ARGV[14…] event bodies: `"attempt":…}`
 --
+-- `bytes` in the head is the size of the events that the log holds.
+--
 -- Returns {outcome, a, b, cancel requested (0/1), backlog of the partition stream}:
 --   unknown 0 0 · closed 0 0 · fenced <head's attempt> 0 · unclaimed <head's attempt> 0
 --   gap <expected n> <received n> · duplicate <last n> 0 · appended <first seq> <last seq>
@@ -34,7 +36,7 @@ local function reply(outcome, a, b)
   return {outcome, a, b, cancel, redis.call('XLEN', stream)}
 end
 
--- The same decision as `decide` in protocol/head.py, row by row.
+-- The table of §5.2, row by row; `decide` in protocol/head.py is its twin.
 local known = epoch == ARGV[2]
 if closed then
   if known and attempt == current and n + count - 1 <= last_n then return reply('duplicate', last_n, 0) end
@@ -46,22 +48,35 @@ if n + count - 1 <= last_n then return reply('duplicate', last_n, 0) end
 if n > last_n + 1 then return reply('gap', last_n + 1, n) end
 
 local first = seq + 1
+local bytes = tonumber(h[7])
 local events = {}
 local status = tonumber(ARGV[11])
 for i = last_n - n + 2, count do -- a batch that overlaps what is there continues after it
   seq = seq + 1
   local event = '{"task":"' .. ARGV[1] .. '","seq":' .. int(seq) .. ',' .. ARGV[BODIES + i - 1]
   events[#events + 1] = event
+  bytes = bytes + #event
   redis.call('XADD', log, int(seq) .. '-0', 'e', event)
   if i == status then redis.call('HSET', head, 'status', event) end
 end
 local frame = '[' .. table.concat(events, ',') .. ']'
 redis.call('XADD', stream, '*', 'task', ARGV[1], 'epoch', epoch, 'first', int(first), 'last', int(seq), 'frame', frame)
 
--- The log keeps so many events, and fewer when they are large on average.
-local bytes = tonumber(h[7]) + #frame
-local keep = math.min(tonumber(ARGV[6]), math.max(1, math.floor(tonumber(ARGV[7]) * seq / bytes)))
-redis.call('XTRIM', log, 'MAXLEN', '~', int(keep))
+-- The log's bounds (§5.4). What goes is read once, to know its size; `bytes` is then what the log holds, exactly.
+local most, most_bytes = tonumber(ARGV[6]), tonumber(ARGV[7])
+local kept = redis.call('XLEN', log)
+if kept > most or bytes > most_bytes then
+  local from, step = '-', #events
+  while kept > 1 and (kept > most or bytes > most_bytes) do
+    for _, entry in ipairs(redis.call('XRANGE', log, from, '+', 'COUNT', int(step))) do
+      if kept == 1 or (kept <= most and bytes <= most_bytes) then break end
+      kept, bytes, from = kept - 1, bytes - #entry[2][2], '(' .. entry[1]
+    end
+    step = step * 2
+  end
+  if kept == 1 then bytes = #events[#events] end
+  redis.call('XTRIM', log, 'MAXLEN', int(kept))
+end
 
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)

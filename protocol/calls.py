@@ -52,7 +52,7 @@ class Call(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class LogLimits:
-    """What a log keeps: at most so many events and (on average) so many bytes, and for so long after the end."""
+    """What a log keeps (§5.4): at most so many events and bytes, and for so long after the end."""
 
     max_events: int = 50_000
     max_bytes: int = 16 * 2**20
@@ -96,8 +96,12 @@ def append(
 ) -> Call[Appended]:
     """Append `bodies`, events n, n+1 … of the attempt, and renew its lease; a `lease_ms` of 0 gives it up.
 
-    `failure` says that the attempt ends with these events and counts as failed.
+    `failure` says that the attempt ends with these events and counts as failed. Raises ValueError for what no answer
+    could put right: no event, an n below 1, an event after the terminal one.
     """
+    if not bodies or n < 1 or any(body.state is not None and body.state.terminal for body in bodies[:-1]):
+        msg = f"not a batch: {len(bodies)} events from n {n}, of which only the last may be terminal"
+        raise ValueError(msg)
     last = bodies[-1]
     terminal = last.state is not None and last.state.terminal
     state = next((body.state for body in reversed(bodies) if body.state is not None), None)
@@ -126,27 +130,27 @@ def append(
 
 
 def create(keys: TaskKeys, *, epoch: str, seq: int = 0, attempt: int = 0, state: State = State.QUEUED) -> Call[str]:
-    """Make the head unless there is one; returns the epoch of the one that is there then."""
+    """Make the head unless there is one; returns the epoch of the one that is there then (§4.1)."""
     return Call(
         Script.CONTROL,
-        (keys.head,),
+        (keys.head, keys.log),
         ("create", epoch, seq, attempt, state.value),
         lambda reply: str(reply[3].decode()),
     )
 
 
 def claim(keys: TaskKeys, *, lease_ms: int, reserve: bool = False) -> Call[Claim]:
-    """Own the task: see `protocol.head.claim`."""
+    """Own the task (§4.2): see `protocol.head.claim`."""
     return Call(Script.CONTROL, (keys.head,), ("reserve" if reserve else "claim", lease_ms), _claim)
 
 
 def renew(keys: TaskKeys, *, epoch: str, attempt: int, lease_ms: int) -> Call[Renewal]:
-    """Keep owning the task."""
+    """Keep owning the task (§4.3)."""
     return Call(Script.CONTROL, (keys.head,), ("renew", lease_ms, attempt, epoch), _renewal)
 
 
 def cancel(keys: TaskKeys) -> Call[Cancellation]:
-    """Ask for the end of the task."""
+    """Ask for the end of the task (§4.4)."""
     return Call(Script.CONTROL, (keys.head,), ("cancel",), _cancellation)
 
 

@@ -2,6 +2,8 @@
 --
 -- KEYS[1] head    hash    epoch seq attempt n state cancel lease closed reserved failures bytes status
 --
+-- KEYS[2] log     stream  with create only: what a head that was lost has left behind is dropped
+--
 -- ARGV[1] create  · ARGV[2] epoch · ARGV[3] seq · ARGV[4] attempt · ARGV[5] state
 --         returns {created|exists, 0, 0, epoch, 0}
 -- ARGV[1] claim   · ARGV[2] lease in ms
@@ -23,6 +25,7 @@ local function int(x) return string.format('%.0f', x) end
 
 if op == 'create' then
   if epoch then return {'exists', 0, 0, epoch, 0} end
+  redis.call('UNLINK', KEYS[2])
   redis.call('HSET', head, 'epoch', ARGV[2], 'seq', ARGV[3], 'attempt', ARGV[4], 'n', '0', 'state', ARGV[5],
     'cancel', '0', 'lease', '0', 'closed', '0', 'reserved', '0', 'failures', '0', 'bytes', '0')
   return {'created', 0, 0, ARGV[2], 0}
@@ -45,7 +48,8 @@ local renewed = int(now + tonumber(ARGV[2]))
 if op == 'claim' or op == 'reserve' then
   if op == 'claim' and h[5] == '1' then return {'cancelled', 0, 0, '', 0} end
   if lease > now then return {'leased', lease - now, 0, '', 0} end
-  local handed_over = op == 'claim' and h[8] == '1' -- the attempt that a reserve has opened
+  -- The attempt that a reserve has opened and an append has released. One that ran out may still have a writer.
+  local handed_over = op == 'claim' and h[8] == '1' and lease == 0
   if not handed_over then attempt, n = attempt + 1, 0 end
   local failures = tonumber(h[9])
   if lease > 0 and h[8] == '0' then failures = failures + 1 end -- a worker owned it and never gave it up
@@ -58,7 +62,7 @@ if op == 'renew' then
   local mine = tonumber(ARGV[3])
   if ARGV[4] ~= epoch or mine < attempt then return {'fenced', attempt, 0, '', 0} end
   if mine > attempt then return {'unclaimed', attempt, 0, '', 0} end
-  redis.call('HSET', head, 'lease', renewed)
+  if lease > 0 then redis.call('HSET', head, 'lease', renewed) end -- what an append has given up stays given up
   return {'renewed', tonumber(h[5]), 0, '', 0}
 end
 

@@ -1,4 +1,4 @@
-"""Cursors: what a client sends to continue where it stopped (docs/protocol.md §5)."""
+"""Cursors: what a client sends to continue where it stopped (docs/protocol.md §7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events, as workers write them and clients read them (docs/protocol.md §3, §4)."""
+"""Events, as workers write them and clients read them (docs/protocol.md §3)."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def encode_frame(events: Sequence[bytes]) -> bytes:
 
 
 def encode_body(attempt: int, ts: float, kind: EventType, data: Mapping[str, Any]) -> bytes:
-    """An event without its start; the script puts `{"task":…,"seq":…,` before it (§4).
+    """An event without its start; the script puts `{"task":…,"seq":…,` before it (§3.1).
 
     Raises ValueError or TypeError when `data` is no JSON: NaN, infinity, a lone surrogate, an object of a class.
     """

@@ -165,7 +165,7 @@ def claim(head: Head | None, *, now: int, lease_ms: int, reserve: bool = False) 
         return Claim(ClaimOutcome.CANCELLED), head
     if head.lease > now:
         return Claim(ClaimOutcome.LEASED, head.lease - now), head
-    handed_over = head.reserved and not reserve
+    handed_over = head.reserved and not reserve and head.lease == 0
     attempt, n = (head.attempt, head.n) if handed_over else (head.attempt + 1, 0)
     lost = head.lease > 0 and not head.reserved
     failures = head.failures + lost
@@ -193,7 +193,7 @@ class Renewal:
 
 
 def renew(head: Head | None, *, epoch: str, attempt: int, now: int, lease_ms: int) -> tuple[Renewal, Head | None]:
-    """Keep owning the task for `lease_ms` from now."""
+    """Keep owning the task for `lease_ms` from now, unless the attempt has given it up."""
     if head is None:
         return Renewal(RenewOutcome.UNKNOWN), head
     if head.closed:
@@ -202,7 +202,7 @@ def renew(head: Head | None, *, epoch: str, attempt: int, now: int, lease_ms: in
         return Renewal(RenewOutcome.FENCED, head.attempt), head
     if attempt > head.attempt:
         return Renewal(RenewOutcome.UNCLAIMED, head.attempt), head
-    return Renewal(RenewOutcome.RENEWED, cancel=head.cancel), replace(head, lease=now + lease_ms)
+    return Renewal(RenewOutcome.RENEWED, cancel=head.cancel), replace(head, lease=head.lease and now + lease_ms)
 
 
 class CancelOutcome(StrEnum):

@@ -1,7 +1,8 @@
 """When to write: a batch is due by size or by time. It knows no clock, no Redis and no database of its own.
 
 A transition may wait `urgent_s`, everything else `interval_s`, counted from the first item of its sort. What waits goes
-along with what is urgent. So there are at most 1/urgent_s writes a second by time, at any rate of events.
+along with what is urgent. So there are at most 1/urgent_s writes a second by time, at any rate of events, and a batch
+holds no more than `max_events` and `max_bytes`, unless its only item does.
 """
 
 from __future__ import annotations
@@ -28,8 +29,14 @@ class Batcher(Generic[T]):
         self.events = 0
         self.bytes = 0
 
+    def fits(self, *, events: int, size: int) -> bool:
+        """Whether there is room for such an item; in an empty batch there always is."""
+        if not self._items:
+            return True
+        return self.events + events <= self._max_events and self.bytes + size <= self._max_bytes
+
     def add(self, item: T, *, events: int, size: int, urgent: bool) -> None:
-        """Take an item of `events` events and `size` bytes. Nothing is refused: a caller looks at `due_in` before."""
+        """Take an item of `events` events and `size` bytes, which `fits`."""
         at = self._clock() + (self._urgent_s if urgent else self._interval_s)
         self._due_at = at if self._due_at is None else min(self._due_at, at)
         self._items.append(item)

@@ -13,9 +13,10 @@ from typing import Final
 from redis.asyncio import Redis
 
 from api.projection.entries import Entry
+from api.projection.replies import Item, items
 from protocol import keys
 
-MAX_DEAD_LETTERS: Final = 10_000
+MAX_DEAD_LETTERS: Final = 1_000
 """A partition keeps about so many, the newest: a producer gone wrong must not fill the memory of Redis."""
 
 
@@ -34,7 +35,7 @@ async def bury(redis: Redis, group: str, entry: Entry, error: str) -> None:
     """Move `entry` from what `group` has pending to the dead letters of its partition."""
     letter = {**entry.fields, b"error": error.encode(errors="replace"), b"source": entry.id.encode()}
     async with redis.pipeline(transaction=True) as pipe:
-        pipe.xadd(keys.dead(entry.partition), dict(letter), maxlen=MAX_DEAD_LETTERS, approximate=True)
+        pipe.xadd(keys.dead(entry.partition), dict(letter.items()), maxlen=MAX_DEAD_LETTERS, approximate=True)
         pipe.xack(keys.events(entry.partition), group, entry.id)
         await pipe.execute()
 
@@ -43,8 +44,8 @@ async def list_dead(redis: Redis, partitions: Iterable[int], *, limit: int = 100
     """At most `limit` dead letters of each partition, oldest first."""
     found = []
     for partition in partitions:
-        for letter_id, fields in await redis.xrange(keys.dead(partition), count=limit):
-            found.append(_letter(partition, letter_id, fields))
+        reply = await redis.xrange(keys.dead(partition), count=limit)
+        found += [_letter(partition, item) for item in items(reply)]
     return found
 
 
@@ -53,18 +54,18 @@ async def replay(redis: Redis, partition: int, letter_id: str) -> bool:
 
     Sending twice is harmless: applying an event again changes nothing.
     """
-    found = await redis.xrange(keys.dead(partition), letter_id, letter_id)
-    if not found:
-        return False
-    letter = _letter(partition, *found[0])
-    async with redis.pipeline(transaction=True) as pipe:
-        pipe.xadd(keys.events(partition), dict(letter.fields))
-        pipe.xdel(keys.dead(partition), letter_id)
-        await pipe.execute()
-    return True
+    reply = await redis.xrange(keys.dead(partition), letter_id, letter_id)
+    for item in items(reply):
+        async with redis.pipeline(transaction=True) as pipe:
+            pipe.xadd(keys.events(partition), dict(_letter(partition, item).fields.items()))
+            pipe.xdel(keys.dead(partition), letter_id)
+            await pipe.execute()
+        return True
+    return False
 
 
-def _letter(partition: int, letter_id: bytes, fields: Mapping[bytes, bytes]) -> DeadLetter:
+def _letter(partition: int, item: Item) -> DeadLetter:
+    letter_id, fields = item
     rest = dict(fields)
     error, source = rest.pop(b"error", b""), rest.pop(b"source", b"")
-    return DeadLetter(partition, letter_id.decode(), source.decode(), error.decode(), rest)
+    return DeadLetter(partition, letter_id, source.decode(), error.decode(), rest)

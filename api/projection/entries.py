@@ -1,24 +1,15 @@
-"""Entries of the partition streams and what they say. Pure.
-
-    ValueError
-    └── MalformedEntry    no worker of ours wrote this: it can be kept as a dead letter, never applied
-"""
+"""Entries of the partition streams, and what they change. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-
-from pydantic import ValidationError
+from uuid import UUID
 
 from api.projection.fold import fold
+from api.projection.frames import Malformed, events_of
 from api.storage.changes import Changes
-from protocol.events import Event, parse_frame
-
-
-class MalformedEntry(ValueError):  # noqa: N818 - it names the entry
-    """The entry lacks a field, or its frame is no frame."""
 
 
 @dataclass(frozen=True)
@@ -47,27 +38,18 @@ class Parsed:
 
 
 def parse(entry: Entry) -> Parsed:
-    """Read the frame of `entry` and fold it. Raises MalformedEntry with a reason that is fit for a log."""
+    """Read the frame of `entry` and fold it. Raises Malformed with a reason that is fit for a log."""
     try:
         task = entry.fields[b"task"].decode("ascii")
         epoch = entry.fields[b"epoch"].decode("ascii")
-        events = parse_frame(entry.fields[b"frame"])
-        changes = fold(events, epoch)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        msg = f"not a frame: {first['msg']} at {'.'.join(map(str, first['loc'])) or 'its start'}"
-        raise MalformedEntry(msg) from error
+        events = events_of(entry.fields[b"frame"], task)
+        changes = fold(UUID(task), epoch, events)
     except KeyError as error:
         msg = f"lacks {error}"
-        raise MalformedEntry(msg) from error
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise Malformed(msg) from error
+    except Malformed:
+        raise
+    except ValueError as error:  # the task is no UUID, the epoch no ASCII, the progress an infinity
         msg = f"not an event: {error}"
-        raise MalformedEntry(msg[:500]) from error
-    if not events or any(event.task != task for event in events):
-        msg = "the frame is empty or holds events of another task"
-        raise MalformedEntry(msg)
-    return Parsed(entry, changes, len(events), urgent=any(map(_is_urgent, events)))
-
-
-def _is_urgent(event: Event) -> bool:
-    return event.type != "chunk" and not event.is_progress
+        raise Malformed(msg[:500]) from error
+    return Parsed(entry, changes, len(events), urgent=any(event.urgent for event in events))

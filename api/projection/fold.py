@@ -13,7 +13,8 @@ Which event writes which registers:
 | result | succeeded, the result | as it was |
 | chunk | as they were | as it was |
 
-Two different events never have the same task and seq: the append script gives each its own.
+The archive keeps every event, superseded progress too. Two different events never have the same task, epoch and seq:
+the append script gives each its own.
 """
 
 from __future__ import annotations
@@ -25,33 +26,50 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from api.storage.changes import ArchivedEvent, Changes, TaskChange, TaskRow
-from protocol.events import Event, State
+from api.projection.frames import FrameEvent, encode
+from api.storage.changes import ArchivedEvent, Changes, TaskChange, TaskEpoch, TaskRow
+from protocol.events import TERMINAL, State
 
 _UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def fold(events: Iterable[Event], epoch: str) -> Changes:
-    """What `events`, all of one epoch, change. Raises ValueError for a task that is no UUID and a `ts` out of range."""
-    return merge(*(_change(event, epoch) for event in events))
+def fold(task: UUID, epoch: str, events: Iterable[FrameEvent]) -> Changes:
+    """What `events`, all of one task and epoch, change. Raises ValueError for progress or error with an infinity."""
+    kept = {found.event.seq: found for found in events}
+    if not kept:
+        return Changes()
+    statuses = [found for found in kept.values() if found.state is not None]
+    change = TaskChange(
+        task,
+        epoch,
+        seq=max(kept),
+        attempt=max(found.event.attempt for found in kept.values()),
+        updated_at=_instant(max(found.event.ts for found in kept.values())),
+        started_at=_started(statuses),
+        **_state(statuses),
+        **_progress(statuses),
+    )
+    key = TaskEpoch(task, epoch)
+    return Changes({key: change}, {key: {seq: found.event for seq, found in kept.items()}})
 
 
 def merge(*parts: Changes) -> Changes:
     """The changes of all `parts` together."""
-    tasks: dict[UUID, TaskChange] = {}
-    archived: dict[tuple[UUID, int], ArchivedEvent] = {}
+    tasks: dict[TaskEpoch, TaskChange] = {}
+    events: dict[TaskEpoch, dict[int, ArchivedEvent]] = {}
     for part in parts:
-        archived.update(part.events)
-        for task, change in part.tasks.items():
-            known = tasks.get(task)
-            tasks[task] = change if known is None else _join(known, change)
-    return Changes(tasks, archived)
+        for key, change in part.tasks.items():
+            known = tasks.get(key)
+            tasks[key] = change if known is None else _join(known, change)
+        for key, of_task in part.events.items():
+            events.setdefault(key, {}).update(of_task)
+    return Changes(tasks, events)
 
 
 def overlay(row: TaskRow, change: TaskChange) -> TaskRow:
     """The row as it will be when `change` has been applied: what a reader may show before projection has caught up."""
-    if change.seq > row.seq:
-        row = replace(row, seq=change.seq, epoch=change.epoch)
+    if change.epoch != row.epoch:
+        return row
     if change.state is not None and change.state_seq > row.state_seq:
         row = replace(
             row,
@@ -64,46 +82,50 @@ def overlay(row: TaskRow, change: TaskChange) -> TaskRow:
         row = replace(row, progress=_decoded(change.progress), progress_seq=change.progress_seq)
     return replace(
         row,
+        seq=max(row.seq, change.seq),
         attempt=max(row.attempt, change.attempt),
         started_at=_earliest(row.started_at, change.started_at),
         updated_at=max(row.updated_at, change.updated_at or row.updated_at),
     )
 
 
-def _change(event: Event, epoch: str) -> Changes:
-    """The changes of one event."""
-    task = UUID(event.task)
-    at = _instant(event.ts)
-    state = event.state
-    change = TaskChange(task, epoch, event.seq, event.attempt, updated_at=at)
-    if state is not None:
-        change = replace(
-            change,
-            state=state,
-            state_seq=event.seq,
-            error=_encoded(event.data.get("error")),
-            result=_json(event.data["result"]) if event.type == "result" else None,
-            started_at=at if state is State.RUNNING else None,
-            finished_at=at if state.terminal else None,
-        )
-        progress = event.data.get("progress")
-        if progress is not None or state is State.RUNNING:
-            change = replace(change, progress=_encoded(progress), progress_seq=event.seq)
-    if event.is_progress:
-        return Changes({task: change})
-    kept = ArchivedEvent(task, event.seq, event.attempt, event.ts, event.type, _json(event.data))
-    return Changes({task: change}, {(task, event.seq): kept})
+def _state(statuses: Iterable[FrameEvent]) -> dict[str, Any]:
+    """The registers that the newest of `statuses` writes."""
+    newest = max(statuses, key=_seq, default=None)
+    if newest is None:
+        return {}
+    event, state, data = newest
+    return {
+        "state": state,
+        "state_seq": event.seq,
+        "error": _encoded(data.get("error")),
+        "result": newest.result() if event.type == "result" else None,
+        "finished_at": _instant(event.ts) if state in TERMINAL else None,
+    }
+
+
+def _progress(statuses: Iterable[FrameEvent]) -> dict[str, Any]:
+    """The register of progress, as the newest event that has any, or begins an attempt, writes it."""
+    tells = (found for found in statuses if found.state is State.RUNNING or found.data.get("progress") is not None)
+    newest = max(tells, key=_seq, default=None)
+    if newest is None:
+        return {}
+    return {"progress": _encoded(newest.data.get("progress")), "progress_seq": newest.event.seq}
+
+
+def _started(statuses: Iterable[FrameEvent]) -> datetime | None:
+    first = min((found.event.ts for found in statuses if found.state is State.RUNNING), default=None)
+    return None if first is None else _instant(first)
 
 
 def _join(a: TaskChange, b: TaskChange) -> TaskChange:
-    """The newest of each register of two changes of one task."""
-    newest = a if a.seq >= b.seq else b
+    """The newest of each register of two changes of one task and epoch."""
     state = a if a.state_seq >= b.state_seq else b
     progress = a if a.progress_seq >= b.progress_seq else b
     return TaskChange(
         task=a.task,
-        epoch=newest.epoch,
-        seq=newest.seq,
+        epoch=a.epoch,
+        seq=max(a.seq, b.seq),
         attempt=max(a.attempt, b.attempt),
         state=state.state,
         state_seq=state.state_seq,
@@ -118,11 +140,7 @@ def _join(a: TaskChange, b: TaskChange) -> TaskChange:
 
 
 def _instant(ts: float) -> datetime:
-    try:
-        return _UNIX_EPOCH + timedelta(milliseconds=ts)
-    except OverflowError as error:
-        msg = f"ts {ts!r} is no time"
-        raise ValueError(msg) from error
+    return _UNIX_EPOCH + timedelta(milliseconds=ts)
 
 
 def _earliest(a: datetime | None, b: datetime | None) -> datetime | None:
@@ -133,15 +151,14 @@ def _latest(a: datetime | None, b: datetime | None) -> datetime | None:
     return max((at for at in (a, b) if at is not None), default=None)
 
 
-def _json(value: object) -> str:
-    """Compact JSON, as `protocol.events.encode_body` writes it."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-
-
 def _encoded(value: object) -> str | None:
-    return None if value is None else _json(value)
+    return None if value is None else encode(value)
 
 
 def _decoded(text: str | None) -> Mapping[str, Any] | None:
     value: Mapping[str, Any] | None = None if text is None else json.loads(text)
     return value
+
+
+def _seq(found: FrameEvent) -> int:
+    return found.event.seq

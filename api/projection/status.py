@@ -12,11 +12,14 @@ class ProjectionSettings:
     """Limits and times of the projection; `_s` are seconds."""
 
     interval_s: float = 1.0
-    urgent_s: float = 0.05
+    """How long progress and chunks may wait."""
+    urgent_s: float = 0.03
+    """How long a transition may wait here; with `read_pause_s` it is written 50 ms after it was appended."""
+    read_pause_s: float = 0.02
+    """The time from one read to the next while a batch waits: entries come together, in at most 50 reads a second."""
     max_events: int = 2_000
-    """A batch of this size takes some 50 ms of the event loop, which live delivery shares."""
     max_bytes: int = 8 * 2**20
-    read_count: int = 64
+    read_count: int = 16
     """Entries a partition and read; fewer when entries are large."""
     block_s: float = 0.5
     """How long a read waits; also how long a stop can take to be seen."""
@@ -29,7 +32,7 @@ class ProjectionSettings:
     apply_timeout_s: float = 12.0
     first_backoff_s: float = 0.2
     last_backoff_s: float = 5.0
-    stall_s: float = 15.0
+    stall_s: float = 30.0
     """A loop that gave no sign for so long stands still. More than any single wait of a loop."""
     drain_timeout_s: float = 20.0
 
@@ -44,6 +47,7 @@ class Counters:
     statements: int = 0
     duplicates: int = 0
     unknown_tasks: int = 0
+    stale_tasks: int = 0
     dead_letters: int = 0
     reclaimed: int = 0
     given_back: int = 0
@@ -56,7 +60,10 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class ProjectionStatus:
-    """A snapshot. `storage_error` is why the last write failed, None when it did not; `lag` is entries by partition."""
+    """A snapshot.
+
+    `storage_error` and `redis_error` are why the last call failed, None when it did not; `lag` is entries by partition.
+    """
 
     healthy: bool
     storage_error: str | None

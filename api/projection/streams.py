@@ -20,6 +20,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from api.projection.entries import Entry
+from api.projection.replies import deliveries, items, items_by_stream
 from protocol import keys
 
 log = structlog.get_logger(__name__)
@@ -27,6 +28,8 @@ log = structlog.get_logger(__name__)
 CALL_TIMEOUT_S: Final = 5.0
 GONE_AFTER_MS: Final = 3_600_000
 """A consumer that has not called for an hour belongs to a process that is gone; live ones call twice a second."""
+MAX_HELD: Final = 1_000
+"""Entries a partition: more than a consumer ever has in hand."""
 _MISSING: Final = ("NOGROUP", "UNBLOCKED", "no such key")
 """What Redis says when the stream or the group is gone (UNBLOCKED: it went while a read was waiting)."""
 
@@ -54,8 +57,8 @@ class GroupStreams:
     def __init__(self, redis: Redis, partitions: Sequence[int], group: str, consumer: str) -> None:
         self._redis = redis
         self._partitions = {keys.events(partition): partition for partition in partitions}
-        self._group = group
-        self._consumer = consumer
+        self.group = group
+        self.consumer = consumer
         self._forget = redis.register_script(files(__package__).joinpath("forget_idle.lua").read_text())
 
     async def ensure(self) -> None:
@@ -63,12 +66,12 @@ class GroupStreams:
         async with asyncio.timeout(CALL_TIMEOUT_S):
             for stream in self._partitions:
                 try:
-                    await self._redis.xgroup_create(stream, self._group, id="0", mkstream=True)
+                    await self._redis.xgroup_create(stream, self.group, id="0", mkstream=True)
                 except ResponseError as error:
                     if not str(error).startswith("BUSYGROUP"):
                         raise
                 else:
-                    log.info("Consumer group created", action="group_created", stream=stream, group=self._group)
+                    log.info("Consumer group created", action="group_created", stream=stream, group=self.group)
 
     async def read(self, count: int, block_ms: int) -> list[Entry]:
         """New entries, at most `count` a partition; waits up to `block_ms` (at least 1) for the first."""
@@ -76,12 +79,16 @@ class GroupStreams:
         try:
             async with asyncio.timeout(CALL_TIMEOUT_S + block_ms / 1000):
                 reply = await self._redis.xreadgroup(
-                    self._group, self._consumer, streams, count=count, block=max(1, block_ms)
+                    self.group, self.consumer, streams, count=count, block=max(1, block_ms)
                 )
         except ResponseError as error:
             await self._recover(error)
             return []
-        return list(self._entries(reply))
+        return [
+            Entry(self._partitions[stream], entry_id, fields)
+            for stream, found in items_by_stream(reply)
+            for entry_id, fields in found
+        ]
 
     async def claim(self, count: int, min_idle_ms: int, *, of: str | None = None) -> list[Entry]:
         """Take over entries that were delivered `min_idle_ms` ago and not acknowledged, `count` a partition.
@@ -89,33 +96,39 @@ class GroupStreams:
         `of` names the consumer to take from; without it, from all. Entries carry how often they were delivered.
         """
         pending = await self._each(
-            lambda pipe, stream: pipe.xpending_range(stream, self._group, "-", "+", count, of, idle=min_idle_ms)
+            lambda pipe, stream: pipe.xpending_range(stream, self.group, "-", "+", count, of, idle=min_idle_ms)
         )
         claimed = []
-        for stream, found in pending:
-            deliveries = {item["message_id"]: item["times_delivered"] + 1 for item in found}
-            if not deliveries:
+        for stream, reply in pending:
+            if not (delivered := deliveries(reply)):
                 continue
             async with asyncio.timeout(CALL_TIMEOUT_S):
-                taken = await self._redis.xclaim(stream, self._group, self._consumer, min_idle_ms, list(deliveries))
-            for entry_id, fields in taken:
-                if entry_id is not None:
-                    partition = self._partitions[stream]
-                    claimed.append(Entry(partition, entry_id.decode(), fields, deliveries[entry_id]))
+                taken = await self._redis.xclaim(stream, self.group, self.consumer, min_idle_ms, [*delivered])
+            claimed += [
+                Entry(self._partitions[stream], entry_id, fields, delivered[entry_id] + 1)
+                for entry_id, fields in items(taken)
+            ]
         return claimed
 
-    async def hold(self, entries: Iterable[Entry]) -> None:
-        """Keep `entries` from being claimed by others while they wait here; does not count as a delivery."""
+    async def hold(self) -> None:
+        """Keep all that this consumer has pending from being claimed by others, while it waits for PostgreSQL.
+
+        Their count of deliveries begins anew: waiting is no fault of theirs, and must not make dead letters of them.
+        """
+        pending = await self._each(
+            lambda pipe, stream: pipe.xpending_range(stream, self.group, "-", "+", MAX_HELD, self.consumer)
+        )
         async with asyncio.timeout(CALL_TIMEOUT_S), self._redis.pipeline(transaction=False) as pipe:
-            for stream, ids in _by_stream(entries):
-                pipe.xclaim(stream, self._group, self._consumer, 0, ids, justid=True)
+            for stream, reply in pending:
+                if mine := deliveries(reply):
+                    pipe.xclaim(stream, self.group, self.consumer, 0, [*mine], retrycount=1, justid=True)
             await pipe.execute(raise_on_error=False)  # a group that is gone has nothing to hold; reading makes it again
 
     async def ack(self, entries: Iterable[Entry]) -> int:
         """Acknowledge `entries`; returns how many were pending."""
         async with asyncio.timeout(CALL_TIMEOUT_S), self._redis.pipeline(transaction=False) as pipe:
             for stream, ids in _by_stream(entries):
-                pipe.xack(stream, self._group, *ids)
+                pipe.xack(stream, self.group, *ids)
             return sum(await pipe.execute())
 
     async def trim(self) -> list[Lag]:
@@ -126,14 +139,17 @@ class GroupStreams:
         lags, cuts = [], []
         groups = await self._each(lambda pipe, stream: pipe.xinfo_groups(stream))
         # After the groups, so that an entry up to last-delivered-id is either pending in this answer or acknowledged.
-        summaries = dict(await self._each(lambda pipe, stream: pipe.xpending(stream, self._group)))
+        summaries = dict(await self._each(lambda pipe, stream: pipe.xpending(stream, self.group)))
         for stream, infos in groups:
-            info = next((info for info in infos if info["name"] == self._group.encode()), None)
+            info = next((info for info in infos if info["name"] == self.group.encode()), None)
             if info is None or stream not in summaries:
                 continue
-            summary = summaries[stream]
-            lags.append(Lag(self._partitions[stream], info["lag"] or 0, summary["pending"]))
-            cuts.append((stream, _first_to_keep(info["last-delivered-id"], summary["min"])))
+            pending = summaries[stream]["pending"]
+            undelivered: int | None = info["lag"]
+            if undelivered is None:  # an entry ahead of the group was deleted; what the stream holds is a bound
+                undelivered = max(0, await self._length(stream) - pending)
+            lags.append(Lag(self._partitions[stream], undelivered, pending))
+            cuts.append((stream, _first_to_keep(info["last-delivered-id"], summaries[stream]["min"])))
         async with asyncio.timeout(CALL_TIMEOUT_S), self._redis.pipeline(transaction=False) as pipe:
             for stream, first in cuts:
                 pipe.xtrim(stream, minid=first, approximate=False)
@@ -143,18 +159,22 @@ class GroupStreams:
     async def forget_idle(self) -> int:
         """Drop consumers of the group whose process is gone and that have nothing pending."""
         async with asyncio.timeout(CALL_TIMEOUT_S):
-            return sum([await self._forget([stream], [self._group, GONE_AFTER_MS]) for stream in self._partitions])
+            return sum([await self._forget([stream], [self.group, GONE_AFTER_MS]) for stream in self._partitions])
 
     async def leave(self) -> None:
         """Drop this consumer where it has nothing pending. Only when nothing reads or claims in its name any more."""
         pending = await self._each(
-            lambda pipe, stream: pipe.xpending_range(stream, self._group, "-", "+", 1, self._consumer)
+            lambda pipe, stream: pipe.xpending_range(stream, self.group, "-", "+", 1, self.consumer)
         )
         async with asyncio.timeout(CALL_TIMEOUT_S), self._redis.pipeline(transaction=False) as pipe:
             for stream, found in pending:
                 if not found:
-                    pipe.xgroup_delconsumer(stream, self._group, self._consumer)
+                    pipe.xgroup_delconsumer(stream, self.group, self.consumer)
             await pipe.execute()
+
+    async def _length(self, stream: str) -> int:
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            return await self._redis.xlen(stream)
 
     async def _each(self, command: Any) -> list[tuple[str, Any]]:
         """Run `command(pipe, stream)` for every stream in one round trip; makes missing groups, and leaves them out."""
@@ -171,16 +191,8 @@ class GroupStreams:
         """Make the group again when `error` says that it is missing; raise any other error."""
         if not (isinstance(error, ResponseError) and any(sign in str(error) for sign in _MISSING)):
             raise error
-        log.warning("Consumer group is missing", action="group_missing", group=self._group, reason=str(error))
+        log.warning("Consumer group is missing", action="group_missing", group=self.group, reason=str(error))
         await self.ensure()
-
-    def _entries(self, reply: Any) -> Iterator[Entry]:
-        """The entries of a reply in either shape redis-py has for it: a list of pairs, or a dict with RESP3."""
-        for stream, found in reply.items() if isinstance(reply, dict) else reply or ():
-            if found and isinstance(found[0], list):
-                found = found[0]  # noqa: PLW2901 - RESP3 with legacy responses wraps it once more
-            for entry_id, fields in found:
-                yield Entry(self._partitions[stream.decode()], entry_id.decode(), fields or {})
 
 
 def _by_stream(entries: Iterable[Entry]) -> Iterator[tuple[str, list[str]]]:

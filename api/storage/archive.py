@@ -1,4 +1,8 @@
-"""The archive of events: a task's history for as long as its row lives, without progress updates."""
+"""The archive of events: a task's whole history, for as long as its row lives.
+
+Every event is here, superseded progress too, so a seq that is missing between two others was lost, and nothing else
+(docs/decisions/0002-the-archive-keeps-every-event.md).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import Text, cast, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.storage.changes import ArchivedEvent
 from api.storage.errors import translated
 from api.storage.tables import events
 
@@ -20,8 +25,8 @@ class Archive:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def read(self, task: UUID, after_seq: int, limit: int) -> list[bytes]:
-        """At most `limit` events with a seq above `after_seq`, in order, each the bytes that the worker wrote."""
+    async def read(self, task: UUID, after_seq: int, limit: int) -> list[tuple[int, bytes]]:
+        """At most `limit` events with a seq above `after_seq`, in order, as (seq, JSON as the worker wrote it)."""
         query = (
             select(*_COLUMNS)
             .where(events.c.task_id == task, events.c.seq > after_seq)
@@ -31,11 +36,10 @@ class Archive:
         with translated():
             async with self._engine.connect() as connection:
                 rows = (await connection.execute(query)).all()
-        return [_encode(task, row.seq, row.attempt, row.ts, row.type, row.data) for row in rows]
+        return [(row.seq, _encode(task, ArchivedEvent(*row))) for row in rows]
 
 
-def _encode(task: UUID, seq: int, attempt: int, ts: float, kind: str, data: str) -> bytes:
+def _encode(task: UUID, event: ArchivedEvent) -> bytes:
     """The keys in the order of append.lua and `protocol.events.encode_body`; `data` is put in as it was stored."""
-    return (
-        f'{{"task":"{task}","seq":{seq},"attempt":{attempt},"ts":{ts:.3f},"type":"{kind}","data":{data}}}'.encode()
-    )
+    seq, attempt, ts, kind, data = event
+    return f'{{"task":"{task}","seq":{seq},"attempt":{attempt},"ts":{ts:.3f},"type":"{kind}","data":{data}}}'.encode()

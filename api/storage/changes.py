@@ -1,8 +1,10 @@
 """Plain values that go in and out of storage: frozen, without I/O, and with JSON kept as text where nobody reads it.
 
 A `TaskChange` is a set of registers. Each register carries the seq that wrote it, and the newest seq wins; so changes
-commute, and applying one twice changes nothing. A task's seq rises over attempts and over epochs alike (a head that is
-rebuilt continues at the row's seq), which makes it a total order of what happened to the task.
+commute, and applying one twice changes nothing. Within an epoch a task's seq is a total order of what happened to it,
+over all attempts. Between epochs it is not: events of a lost epoch may still wait in the memory of a replica when
+the head that was rebuilt gives out their numbers again. So a change belongs to one epoch, and a row takes changes of
+its own epoch only (`TaskStore.begin_epoch` moves it to the next).
 """
 
 from __future__ import annotations
@@ -10,19 +12,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from protocol.events import EventType, State
 
 
+class TaskEpoch(NamedTuple):
+    """A task under one epoch: what a change belongs to."""
+
+    task: UUID
+    epoch: str
+
+
 @dataclass(frozen=True, slots=True)
 class TaskChange:
-    """What a set of events says of one task.
+    """What a set of events of one epoch says of one task.
 
     `state`, `error`, `result` and `finished_at` are written together at `state_seq`, `progress` at `progress_seq`; a
     seq of 0 means that nothing wrote them. `progress`, `error` and `result` are JSON texts; a `result` of null is the
-    text `null`. `seq` and `attempt` are the highest seen, `epoch` is that of the highest seq.
+    text `null`. `seq` and `attempt` are the highest seen.
     """
 
     task: UUID
@@ -40,11 +49,9 @@ class TaskChange:
     finished_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ArchivedEvent:
+class ArchivedEvent(NamedTuple):
     """An event as the archive keeps it: `ts` in Unix milliseconds, `data` as JSON text."""
 
-    task: UUID
     seq: int
     attempt: int
     ts: float
@@ -54,19 +61,24 @@ class ArchivedEvent:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What a batch of events changes: one `TaskChange` a task, and the events to keep by task and seq."""
+    """What a batch of events changes: one `TaskChange` for each task and epoch, and the events themselves by seq."""
 
-    tasks: Mapping[UUID, TaskChange] = field(default_factory=dict)
-    events: Mapping[tuple[UUID, int], ArchivedEvent] = field(default_factory=dict)
+    tasks: Mapping[TaskEpoch, TaskChange] = field(default_factory=dict)
+    events: Mapping[TaskEpoch, Mapping[int, ArchivedEvent]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class ApplyStats:
-    """What one `apply` did. `duplicates` are events that were in the archive already."""
+    """What one `apply` did.
+
+    `tasks_unknown` have no row, `tasks_stale` came under another epoch than the row's: nothing of both was written.
+    `duplicates` are events that were in the archive already.
+    """
 
     statements: int = 0
     tasks_changed: int = 0
     tasks_unknown: int = 0
+    tasks_stale: int = 0
     events_stored: int = 0
     duplicates: int = 0
 
@@ -114,5 +126,3 @@ class Submitted:
 
     row: TaskRow
     created: bool
-
-

@@ -30,7 +30,7 @@ _LAST_BACKOFF_S: Final = 2.0
 
 
 def create_engine(url: str, *, application_name: str, pool_size: int = 5, max_overflow: int = 5) -> AsyncEngine:
-    """An engine for `url` (`postgresql+asyncpg://…`; a plain `postgresql://…` is taken for it). Does not connect yet."""
+    """An engine for `url` (`postgresql+asyncpg://…`; also from a plain `postgresql://…`). Does not connect yet."""
     return create_async_engine(
         asyncpg_url(url),
         pool_size=pool_size,

@@ -1,7 +1,7 @@
-"""The tables, as SQLAlchemy Core sees them; `migrations/` creates them and a test keeps the two equal.
+r"""The tables, as SQLAlchemy Core sees them; `migrations/` creates them and a test keeps the two equal.
 
 JSON columns are `json`, not `jsonb`: json keeps the text as the worker wrote it (large integers, the order of keys) and
-accepts the escape \\u0000, which jsonb refuses. Nothing here is queried by what is inside of it.
+accepts the escape \u0000, which jsonb refuses. Nothing here is queried by what is inside of it.
 """
 
 from __future__ import annotations

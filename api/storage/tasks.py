@@ -1,4 +1,4 @@
-"""Rows of tasks: submit, read, list, and what the dispatcher keeps of them."""
+"""Rows of tasks: submit, read, page through, and what dispatcher and sweeper keep of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, Text, cast, func, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.engine import Row
+from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.storage.changes import NewTask, Submitted, TaskRow
@@ -48,7 +48,7 @@ class TaskStore:
         rows = await self._rows(select(*_COLUMNS).where(tasks.c.id == task))
         return rows[0] if rows else None
 
-    async def list(
+    async def page(
         self, *, kind: str | None = None, state: State | None = None, limit: int = 50, before: UUID | None = None
     ) -> list[TaskRow]:
         """At most `limit` rows, newest first, older than the task `before`."""
@@ -68,6 +68,15 @@ class TaskStore:
             async with self._engine.connect() as connection:
                 found: str | None = await connection.scalar(query)
         return None if found is None else found.encode()
+
+    async def begin_epoch(self, task: UUID, known: str, new: str) -> TaskRow | None:
+        """Move the row from the epoch `known` to `new`, before the head of a task that Redis has lost is made again.
+
+        From then on the row refuses what is left of the old epoch, so the seqs above the row's are free. Returns the
+        row as it is now; its epoch and seq are those to make the head with, whoever moved it. None: no such task.
+        """
+        await self._touch((tasks.c.id == task) & (tasks.c.epoch == known), epoch=new)
+        return await self.get(task)
 
     async def mark_dispatched(self, task: UUID, at: datetime) -> bool:
         """Note that the message to the workers went out; False when there is no such task."""
@@ -114,32 +123,32 @@ class TaskStore:
         )
         with translated():
             async with self._engine.begin() as connection:
-                row = (await connection.execute(statement)).one_or_none()
+                row = (await connection.execute(statement)).mappings().one_or_none()
         return None if row is None else _task_row(row)
 
     async def _by_key(self, new: NewTask) -> TaskRow | None:
         query = select(*_COLUMNS, tasks.c.request_hash).where(tasks.c.idempotency_key == new.idempotency_key)
         with translated():
             async with self._engine.connect() as connection:
-                row = (await connection.execute(query)).one_or_none()
+                row = (await connection.execute(query)).mappings().one_or_none()
         if row is None:
             return None
-        if row.request_hash != new.request_hash:
+        if row[tasks.c.request_hash] != new.request_hash:
             raise IdempotencyConflict(str(new.idempotency_key))
         return _task_row(row)
 
     async def _rows(self, query: Select[Any]) -> list[TaskRow]:
         with translated():
             async with self._engine.connect() as connection:
-                return [_task_row(row) for row in await connection.execute(query)]
+                return [_task_row(row) for row in (await connection.execute(query)).mappings()]
 
-    async def _touch(self, where: ColumnElement[bool], **values: datetime) -> bool:
+    async def _touch(self, where: ColumnElement[bool], **values: datetime | str) -> bool:
         with translated():
             async with self._engine.begin() as connection:
                 result = await connection.execute(update(tasks).where(where).values(**values))
         return bool(result.rowcount)
 
 
-def _task_row(row: Row[Any]) -> TaskRow:
-    values: dict[str, Any] = {column.name: row._mapping[column] for column in _COLUMNS}  # noqa: SLF001 - it is public
+def _task_row(row: RowMapping) -> TaskRow:
+    values: dict[str, Any] = {column.name: row[column] for column in _COLUMNS}
     return TaskRow(**values | {"state": State(values["state"])})

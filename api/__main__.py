@@ -1,0 +1,114 @@
+"""`python -m api`: serve until SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import structlog
+import uvicorn
+from pydantic import ValidationError
+from redis.exceptions import RedisError
+from sqlalchemy.exc import ArgumentError
+
+from api.app import connect, create_app
+from api.server import WebSocketProtocol
+from api.settings import ApiSettings
+from api.storage.database import create_engine, wait_until_reachable
+from api.storage.errors import StorageError
+from api.telemetry import configure_logging
+from workloads.registry import WorkloadError
+
+log = structlog.get_logger("api")
+
+
+class CannotStart(Exception):
+    """Something that the api needs is missing; the message says what and why."""
+
+
+async def _wait_for_redis(url: str, settings: ApiSettings) -> None:
+    client = connect(url, settings.replica, retries=0)
+    arguments = client.connection_pool.connection_kwargs
+    at = f"{arguments.get('host', arguments.get('path'))}:{arguments.get('port', '')}"
+    deadline = asyncio.get_running_loop().time() + settings.start_timeout_s
+    backoff_s = 0.1
+    try:
+        while True:
+            try:
+                await client.execute_command("PING")  # type: ignore[no-untyped-call]
+            except (RedisError, OSError) as error:
+                left_s = deadline - asyncio.get_running_loop().time()
+                if left_s <= 0:
+                    raise CannotStart(
+                        f"Redis at {at} cannot be reached after {settings.start_timeout_s:g} s: {error}"
+                    ) from error
+                log.warning("Redis not reachable yet", action="redis_wait", at=at, reason=str(error))
+                await asyncio.sleep(min(backoff_s, left_s))
+                backoff_s = min(backoff_s * 2, 2.0)
+            else:
+                return
+    finally:
+        await client.aclose()
+
+
+async def _wait_for_database(settings: ApiSettings) -> None:
+    engine = create_engine(settings.database_url, application_name=settings.replica)
+    try:
+        await wait_until_reachable(engine, timeout_s=settings.start_timeout_s)
+    except StorageError as error:
+        raise CannotStart(str(error)) from error
+    finally:
+        await engine.dispose()
+
+
+async def _wait(settings: ApiSettings) -> None:
+    """Wait for everything the process needs, at the same time. Raises CannotStart."""
+    waits = [_wait_for_redis(url, settings) for url in dict.fromkeys((settings.redis_url, settings.broker))]
+    results = await asyncio.gather(_wait_for_database(settings), *waits, return_exceptions=True)
+    failures = [result for result in results if isinstance(result, BaseException)]
+    for failure in failures:
+        if not isinstance(failure, CannotStart):
+            raise failure
+    if failures:
+        raise CannotStart("; ".join(map(str, failures)))
+
+
+def main() -> int:
+    """The exit code: 0 after an orderly end, 1 when something it needs is missing, 2 for settings that are wrong."""
+    try:
+        settings = ApiSettings()
+    except ValidationError as error:
+        sys.stderr.write(f"api: {error}\n")
+        return 2
+    configure_logging(settings.log_format, settings.log_level)
+    try:
+        app = create_app(settings)
+        asyncio.run(_wait(settings))
+    except (WorkloadError, CannotStart, ArgumentError) as error:
+        log.error("Api cannot start", action="start_failed", reason=str(error))  # noqa: TRY400 - no traceback wanted
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    WebSocketProtocol.send_buffer_bytes = settings.send_buffer_bytes
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=settings.api_host,
+            port=settings.api_port,
+            access_log=False,
+            log_config=None,
+            proxy_headers=True,
+            server_header=False,
+            timeout_graceful_shutdown=int(settings.drain_timeout_s),
+            timeout_keep_alive=75,  # longer than a proxy keeps its upstream connections, or they break in its hands
+            ws=WebSocketProtocol,
+            ws_max_size=16 * 2**10,
+            ws_per_message_deflate=False,  # costs 10 KiB and more a connection, and the time of the shared loop
+        )
+    )
+    server.run()
+    return 0 if server.started else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

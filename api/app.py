@@ -1,0 +1,182 @@
+"""The composition root of an api process: what it is made of, and the order in which that starts and ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+from fastapi import FastAPI
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.dispatch.broker import Broker
+from api.dispatch.dispatcher import Dispatcher
+from api.live.hub import Hub
+from api.live.reader import HistoryUnavailable, Position, Reader
+from api.live.session import Live
+from api.projection.consumer import Projection
+from api.projection.read import TaskReader
+from api.projection.status import ProjectionSettings
+from api.routes import events, health, problems, tasks, websocket
+from api.routes.readiness import Readiness
+from api.routes.services import Services
+from api.routes.sockets import Sockets
+from api.settings import ApiSettings
+from api.storage.apply import apply_changes
+from api.storage.archive import Archive
+from api.storage.database import create_engine, ping
+from api.storage.errors import StorageError
+from api.storage.tasks import TaskStore
+from protocol.log import AsyncLog
+from workloads.registry import Registry, load
+
+log = structlog.get_logger(__name__)
+
+_CONNECT_TIMEOUT_S: Final = 3.0
+_SOCKET_TIMEOUT_S: Final = 5.0
+_SOCKETS_DRAIN_S: Final = 5.0
+
+
+def create_app(settings: ApiSettings | None = None) -> FastAPI:
+    """The application. It connects when its lifespan starts. Raises workloads.registry.WorkloadError."""
+    settings = settings or ApiSettings()
+    kinds = load(settings.workloads)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        async with AsyncExitStack() as stack:
+            yield {"services": await _start(stack, settings, kinds)}
+
+    app = FastAPI(
+        title="Async task processing",
+        version="0.1.0",
+        description="Submit long-running tasks and follow them live. The WebSocket side is in docs/protocol.md.",
+        lifespan=lifespan,
+        root_path=settings.api_root_path,
+    )
+    for router in (tasks.router(kinds), events.router, websocket.router, health.router):
+        app.include_router(router)
+    problems.install(app, kinds)
+    app.add_middleware(problems.BodyLimit, limit=settings.body_limit)
+    return app
+
+
+def connect(url: str, name: str, *, retries: int) -> Redis:
+    """A client that does not decode and whose every wait is bounded."""
+    client: Redis = Redis.from_url(
+        url,
+        client_name=name,
+        socket_connect_timeout=_CONNECT_TIMEOUT_S,
+        socket_timeout=_SOCKET_TIMEOUT_S,
+        health_check_interval=5,
+        retry=Retry(NoBackoff(), retries),
+    )
+    return client
+
+
+async def _start(stack: AsyncExitStack, settings: ApiSettings, kinds: Registry) -> Services:
+    """Start the parts, each with its end on the stack: sockets first, then projection, the hub, the connections."""
+    engine = create_engine(settings.database_url, application_name=settings.replica, pool_size=settings.pool_size)
+    stack.push_async_callback(engine.dispose)
+    redis = await _client(stack, settings.redis_url, f"{settings.replica}-api", retries=1)
+    live_redis = await _client(stack, settings.redis_url, f"{settings.replica}-live", retries=0)
+    stream_redis = await _client(stack, settings.redis_url, f"{settings.replica}-projection", retries=1)
+    broker_redis = await _client(stack, settings.broker, f"{settings.replica}-broker", retries=1)
+
+    task_log = AsyncLog(redis, partitions=settings.partitions)
+    store = TaskStore(engine)
+    broker = Broker(settings.broker, broker_redis)
+    stack.callback(broker.close)
+    hub = Hub(live_redis, partitions=settings.partitions, queue_bytes=settings.follower_queue_bytes)
+    await _background(stack, hub.run(), "hub")
+    projection = Projection(
+        stream_redis,
+        partial(apply_changes, engine),
+        partitions=range(settings.partitions),
+        consumer=settings.replica,
+        settings=ProjectionSettings(interval_s=settings.flush_interval_s, drain_timeout_s=settings.drain_timeout_s),
+    )
+    await _background(stack, projection.run(), "projection", projection)
+    sockets = Sockets()
+    stack.push_async_callback(sockets.drain, _SOCKETS_DRAIN_S)
+    return Services(
+        kinds=kinds,
+        dispatcher=Dispatcher(store, task_log, broker, queue_limit=settings.queue_limit),
+        tasks=TaskReader(store, task_log),
+        live=Live(hub, Reader(task_log, _ArchiveHistory(engine))),
+        projection=projection,
+        sockets=sockets,
+        readiness=_readiness(engine, redis, hub, projection, settings.lag_limit),
+    )
+
+
+async def _client(stack: AsyncExitStack, url: str, name: str, *, retries: int) -> Redis:
+    client = connect(url, name, retries=retries)
+    stack.push_async_callback(client.aclose)
+    return client
+
+
+async def _background(stack: AsyncExitStack, work: Any, name: str, projection: Projection | None = None) -> None:
+    """Run `work` until the end of the stack; the projection is asked to finish its batch first."""
+    task = asyncio.create_task(work, name=name)
+
+    async def end() -> None:
+        if projection is not None:
+            try:
+                await projection.stop()
+            except TimeoutError:
+                log.warning("Projection not drained", action="not_drained")
+        task.cancel()
+        await asyncio.wait([task])
+
+    stack.push_async_callback(end)
+
+
+def _readiness(engine: AsyncEngine, redis: Redis, hub: Hub, projection: Projection, lag_limit: int) -> Readiness:
+    async def database() -> None:
+        await ping(engine)
+
+    async def redis_answers() -> None:
+        answer: Any = redis.ping()
+        await answer
+
+    async def live() -> str | None:
+        return None if hub.healthy() else "the live connection was not read for a while"
+
+    async def projecting() -> str | None:
+        status = projection.status()
+        if not status.healthy:
+            return "the projection stands still"
+        return None if status.total_lag <= lag_limit else f"{status.total_lag} entries are not written yet"
+
+    return Readiness({"database": database, "redis": redis_answers, "live": live, "projection": projecting})
+
+
+class _ArchiveHistory:
+    """The archive in PostgreSQL as the history that live delivery falls back to."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._archive = Archive(engine)
+        self._store = TaskStore(engine)
+
+    async def position(self, task: UUID) -> Position | None:
+        """How far the row is."""
+        try:
+            row = await self._store.get(task)
+        except StorageError as error:
+            raise HistoryUnavailable(str(error)) from error
+        return None if row is None else Position(row.epoch, row.seq, row.state.terminal)
+
+    async def read(self, task: UUID, after: int, limit: int) -> list[tuple[int, bytes]]:
+        """Archived events."""
+        try:
+            return await self._archive.read(task, after, limit)
+        except StorageError as error:
+            raise HistoryUnavailable(str(error)) from error

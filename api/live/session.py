@@ -1,0 +1,243 @@
+"""A session: one follower of one task, as an async iterator of frames (docs/protocol.md §8).
+
+WebSocket, SSE and long-poll use the same iterator: subscribe and buffer, read the log after the cursor, merge, live.
+It ends after the terminal event. Frames are what the worker wrote; only a frame that overlaps is decoded to be cut.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+from redis.exceptions import RedisError
+
+from api.live.errors import BadCursor, LiveUnavailable, NoSuchTask, TooSlow
+from api.live.hub import Hub
+from api.live.merge import merge
+from api.live.reader import HistoryUnavailable, Reader, Reading
+from api.live.subscription import Subscription
+from protocol.cursor import Cursor
+from protocol.events import LiveKind, LiveMessage, encode_frame
+
+log = structlog.get_logger(__name__)
+
+_FIRST_BACKOFF_S: Final = 0.05
+_LAST_BACKOFF_S: Final = 1.0
+_FIRST_PAGE: Final = 64
+"""Events of the first page; later ones are sized by what the events weigh."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLimits:
+    """Bounds and times of a session."""
+
+    page_events: int = 500
+    page_bytes: int = 256 * 2**10
+    backstop_s: float = 15.0
+    """An idle session compares itself with the head this often."""
+    patience_s: float = 10.0
+    """How long Redis may not answer, and how long projection may be behind, before the follower is told."""
+
+
+@dataclass(slots=True)
+class SessionCounters:
+    """Totals of all sessions of this process."""
+
+    opened: int = 0
+    frames: int = 0
+    replayed: int = 0
+    gaps: int = 0
+    backstop_heals: int = 0
+    superseded: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A JSON array of events, and the cursor (`epoch`, `seq`) of one who has seen it."""
+
+    text: str
+    epoch: str
+    seq: int
+
+
+class Live:
+    """Makes sessions: what all followers of a process share."""
+
+    def __init__(self, hub: Hub, reader: Reader, limits: SessionLimits | None = None) -> None:
+        self.hub = hub
+        self.reader = reader
+        self.limits = limits or SessionLimits()
+        self.counters = SessionCounters()
+
+    async def follow(
+        self, task: UUID, cursor: Cursor | None = None, on_overflow: Callable[[], None] = lambda: None
+    ) -> AsyncGenerator[Frame, None]:
+        """Frames of `task` from after `cursor`; the first is `hello`, the last holds the terminal event.
+
+        `on_overflow` is called, once, when the follower takes too little; the next frame then raises TooSlow. Raises
+        NoSuchTask, BadCursor, TooSlow, LiveUnavailable. Close the iterator (`contextlib.aclosing`) to unsubscribe.
+        """
+        session = _Session(self, task)
+        start = await session.start(cursor)
+        self.counters.opened += 1
+        yield start
+        async with self.hub.subscribe(task, lambda: session.overflow(on_overflow)) as subscription:
+            try:
+                async for frame in session.frames(subscription):
+                    self.counters.frames += 1
+                    yield frame
+            finally:
+                self.counters.superseded += subscription.superseded
+
+
+class _Session:
+    """The state of one follower: the epoch it is in, and the seq up to which it has everything."""
+
+    def __init__(self, live: Live, task: UUID) -> None:
+        self._live = live
+        self._limits = live.limits
+        self._task = task
+        self._epoch = ""
+        self._position = 0
+        self._page = _FIRST_PAGE
+        self._done = False
+        self._too_slow = False
+
+    async def start(self, cursor: Cursor | None) -> Frame:
+        """Find the task and where to begin; returns the hello."""
+        after = cursor.seq if cursor is not None else 0
+        reading = await self._read(after, limit=1)
+        resumed = cursor is not None and cursor.epoch in {None, reading.epoch}
+        if after > reading.seq:
+            if cursor is not None and cursor.epoch is None:
+                raise BadCursor(f"the cursor {cursor} is ahead of the task, whose newest event is {reading.seq}")
+            resumed = False
+        self._position = after if resumed else 0
+        return self._hello(reading, resumed=resumed)
+
+    def overflow(self, tell: Callable[[], None]) -> None:
+        """The queue was too long."""
+        self._too_slow = True
+        tell()
+
+    async def frames(self, subscription: Subscription) -> AsyncIterator[Frame]:
+        """Everything after the hello."""
+        while not self._done:
+            taken = await subscription.take(self._limits.backstop_s)
+            if self._too_slow:
+                raise TooSlow("the follower takes less than the task emits")
+            if taken is None:
+                if await self._behind():
+                    subscription.resync()
+                continue
+            if taken.resync or any(message.epoch != self._epoch for message in taken.messages):
+                async for frame in self._replay(subscription):
+                    yield frame
+            messages = [message for message in taken.messages if message.epoch == self._epoch]
+            merged = merge(self._position, messages)
+            for piece in merged.pieces:
+                yield self._live_frame(messages[piece.index], piece.after)
+            if merged.gap and not self._done:
+                subscription.resync()
+
+    def _live_frame(self, message: LiveMessage, after: int | None) -> Frame:
+        self._position = message.last
+        self._done = message.kind is LiveKind.TERMINAL
+        return Frame(message.frame if after is None else _cut(message.frame, after), self._epoch, message.last)
+
+    async def _replay(self, subscription: Subscription) -> AsyncIterator[Frame]:
+        """Read on from the position until the newest event. What comes live meanwhile is merged afterwards."""
+        subscription.replaying = True
+        while not self._done:
+            reading = await self._read(self._position, self._page)
+            if reading.epoch != self._epoch:
+                self._position = 0
+                yield self._hello(reading, resumed=False)
+                continue
+            if reading.missing:
+                reading = await self._missing_again(reading)
+                if reading.missing:
+                    yield self._gap(reading.missing)
+                    continue
+            if reading.events:
+                yield self._page_frame(reading.events)
+            if self._position >= reading.seq:
+                self._done = reading.closed
+                break
+        subscription.replaying = False
+
+    def _page_frame(self, events: list[tuple[int, bytes]]) -> Frame:
+        frame = encode_frame([event for _, event in events])
+        self._live.counters.replayed += len(events)
+        self._position = events[-1][0]
+        fit = self._limits.page_bytes * len(events) // len(frame)
+        self._page = max(1, min(self._limits.page_events, fit))
+        return Frame(frame.decode(), self._epoch, self._position)
+
+    async def _missing_again(self, reading: Reading) -> Reading:
+        """Events that left the log may still be on their way to the history: look again, for a while."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + self._limits.patience_s
+        backoff_s = _FIRST_BACKOFF_S
+        while reading.missing and clock() < deadline:
+            await asyncio.sleep(backoff_s)
+            backoff_s = min(backoff_s * 2, _LAST_BACKOFF_S)
+            reading = await self._read(self._position, self._page)
+        return reading
+
+    async def _behind(self) -> bool:
+        """The backstop: whether the head knows more than this session, which it should not."""
+        try:
+            newest = await self._live.reader.newest(self._task)
+        except (RedisError, OSError, TimeoutError):
+            return False
+        behind = newest is not None and newest != (self._epoch, self._position)
+        if behind:
+            self._live.counters.backstop_heals += 1
+            log.warning("Session was behind", action="backstop_heal", task=str(self._task), position=self._position)
+        return behind
+
+    async def _read(self, after: int, limit: int) -> Reading:
+        """Read, within the patience. Raises NoSuchTask, LiveUnavailable."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + self._limits.patience_s
+        backoff_s = _FIRST_BACKOFF_S
+        while True:
+            try:
+                reading = await self._live.reader.read(self._task, after, limit)
+            except (RedisError, OSError, TimeoutError, HistoryUnavailable) as error:
+                if clock() >= deadline:
+                    raise LiveUnavailable(f"the events cannot be read: {type(error).__name__}") from error
+                await asyncio.sleep(backoff_s)
+                backoff_s = min(backoff_s * 2, _LAST_BACKOFF_S)
+            else:
+                if reading is None:
+                    raise NoSuchTask(f"there is no task {self._task}")
+                return reading
+
+    def _hello(self, reading: Reading, *, resumed: bool) -> Frame:
+        self._epoch = reading.epoch
+        return self._control(type="hello", epoch=reading.epoch, seq=reading.seq, resumed=resumed)
+
+    def _gap(self, missing: int) -> Frame:
+        """Step over events that are nowhere, and say so."""
+        self._live.counters.gaps += 1
+        after, self._position = self._position, missing
+        return self._control(type="gap", epoch=self._epoch, after=after, before=missing + 1)
+
+    def _control(self, **fields: Any) -> Frame:
+        return Frame(
+            json.dumps([{"task": str(self._task), **fields}], separators=(",", ":")), self._epoch, self._position
+        )
+
+
+def _cut(frame: str, after: int) -> str:
+    """The frame without the events up to the seq `after`."""
+    return json.dumps(
+        [event for event in json.loads(frame) if event["seq"] > after], ensure_ascii=False, separators=(",", ":")
+    )

@@ -1,0 +1,88 @@
+"""What waits for one follower: a queue with a bound in bytes, filled by the hub, which never waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from protocol.events import LiveKind, LiveMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Messages in the order they came; `resync` says that others may have been missed before or among them."""
+
+    messages: list[LiveMessage]
+    resync: bool
+
+
+class Subscription:
+    """One follower's queue.
+
+    When it is too long, superseded progress is dropped from it. When that does not help it overflows: it is emptied
+    and, unless the follower is replaying anyway, `on_overflow` is called once and nothing is taken any more.
+    """
+
+    def __init__(self, max_bytes: int, on_overflow: Callable[[], None]) -> None:
+        self._max_bytes = max_bytes
+        self._on_overflow = on_overflow
+        self._queue: list[LiveMessage] = []
+        self._bytes = 0
+        self._resync = False
+        self._overflowed = False
+        self._filled = asyncio.Event()
+        self.replaying = True
+        self.superseded = 0
+
+    def offer(self, message: LiveMessage) -> None:
+        """Queue a message; never waits."""
+        if self._overflowed:
+            return
+        self._queue.append(message)
+        self._bytes += len(message.frame)
+        if self._bytes > self._max_bytes:
+            self._drop_superseded()
+        if self._bytes > self._max_bytes:
+            self._overflow()
+        self._filled.set()
+
+    def resync(self) -> None:
+        """Messages may have been missed: the follower is to read the log."""
+        self._resync = True
+        self._filled.set()
+
+    async def take(self, timeout_s: float) -> Taken | None:
+        """Everything that waits, or None when nothing came within `timeout_s`."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._filled.wait()
+        except TimeoutError:
+            return None
+        self._filled.clear()
+        taken = Taken(self._queue, self._resync)
+        self._queue, self._bytes, self._resync = [], 0, False
+        return taken
+
+    def _drop_superseded(self) -> None:
+        """Keep the newest of the messages that hold only progress; the one after a dropped one accounts for it."""
+        newest = max((i for i, m in enumerate(self._queue) if m.kind is LiveKind.PROGRESS), default=-1)
+        kept: list[LiveMessage] = []
+        since: int | None = None
+        for i, message in enumerate(self._queue):
+            if message.kind is LiveKind.PROGRESS and i != newest:
+                since = message.first if since is None else since
+                self._bytes -= len(message.frame)
+                self.superseded += 1
+            else:
+                kept.append(message if since is None else replace(message, first=since))
+                since = None
+        self._queue = kept
+
+    def _overflow(self) -> None:
+        self._queue, self._bytes = [], 0
+        if self.replaying:
+            self._resync = True
+        else:
+            self._overflowed = True
+            self._on_overflow()

@@ -1,0 +1,135 @@
+"""Commit, then acknowledge, around the entries that PostgreSQL does not take.
+
+- PostgreSQL cannot be reached: the batch is kept and tried again, for as long as it takes.
+- PostgreSQL refuses a value: the batch is halved until the entry that holds it is alone; that becomes a dead letter.
+- PostgreSQL gives up a statement: the batch is halved too; an entry alone goes back to the group, and becomes a dead
+  letter when it was delivered often enough.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from api.projection import dead_letters
+from api.projection.entries import Entry, Parsed
+from api.projection.fold import merge
+from api.projection.status import Counters, ProjectionSettings
+from api.projection.streams import GroupStreams
+from api.projection.supervisor import Supervisor
+from api.storage.changes import ApplyStats, Changes
+from api.storage.errors import InvalidData, StatementTimedOut, StorageError
+
+log = structlog.get_logger(__name__)
+
+Apply = Callable[[Changes], Awaitable[ApplyStats]]
+"""Commits changes; raises StorageError and its subclasses. `functools.partial(apply_changes, engine)` is one."""
+
+
+class Writer:
+    """Writes batches of the loop `loop` with `apply`. Every method raises redis.RedisError and TimeoutError."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        streams: GroupStreams,
+        apply: Apply,
+        *,
+        supervisor: Supervisor,
+        loop: str,
+        settings: ProjectionSettings,
+        counters: Counters,
+        clock: Callable[[], float],
+    ) -> None:
+        self._redis = redis
+        self._streams = streams
+        self._apply = apply
+        self._supervisor = supervisor
+        self._loop = loop
+        self._set = settings
+        self._counters = counters
+        self._clock = clock
+        self.error: str | None = None
+        """Why the last write failed; None when it did not."""
+
+    async def write(self, batch: list[Parsed]) -> None:
+        """Commit and acknowledge `batch`. What a stop interrupts stays pending, and will be claimed."""
+        parts = [batch]
+        while parts:
+            part = parts.pop()
+            try:
+                if not await self._commit(part):
+                    return
+            except (InvalidData, StatementTimedOut) as error:
+                parts += await self._without_culprit(part, error)
+            else:
+                await self._streams.ack(parsed.entry for parsed in part)
+
+    async def bury(self, entry: Entry, error: str) -> None:
+        """Make a dead letter of `entry`."""
+        await dead_letters.bury(self._redis, self._streams.group, entry, error)
+        self._counters.dead_letters += 1
+        log.error("Entry is a dead letter", action="dead_letter", partition=entry.partition, id=entry.id, reason=error)
+
+    async def _without_culprit(self, part: list[Parsed], error: StorageError) -> list[list[Parsed]]:
+        """What is left to write of a part that was refused: its halves in reverse, or nothing of a single entry."""
+        if len(part) > 1:
+            middle = len(part) // 2
+            return [part[middle:], part[:middle]]
+        entry = part[0].entry
+        if isinstance(error, InvalidData) or entry.deliveries >= self._set.max_deliveries:
+            await self.bury(entry, f"{type(error).__name__}: {error}")
+        else:
+            self._counters.given_back += 1
+        return []
+
+    async def _commit(self, part: list[Parsed]) -> bool:
+        """Apply until it is done; False when a stop came first. Raises InvalidData and StatementTimedOut."""
+        changes = merge(*(parsed.changes for parsed in part))
+        backoff_s = self._set.first_backoff_s
+        while True:
+            self._supervisor.beat(self._loop)
+            started = self._clock()
+            try:
+                async with asyncio.timeout(self._set.apply_timeout_s):
+                    stats = await self._apply(changes)
+            except (InvalidData, StatementTimedOut):
+                raise
+            except (StorageError, TimeoutError) as error:
+                self._counters.storage_failures += 1
+                self.error = f"{type(error).__name__}: {error}"
+                log.warning("Write failed", action="write_failed", reason=self.error, entries=len(part))
+            else:
+                self._written(stats, entries=len(part), took_ms=(self._clock() - started) * 1000)
+                return True
+            self._supervisor.beat(self._loop)
+            if await self._supervisor.pause(backoff_s):
+                return False
+            backoff_s = min(backoff_s * 2, self._set.last_backoff_s)
+            await self._hold()
+
+    def _written(self, stats: ApplyStats, *, entries: int, took_ms: float) -> None:
+        self.error = None
+        self._counters.flushes += 1
+        self._counters.statements += stats.statements
+        self._counters.duplicates += stats.duplicates
+        self._counters.unknown_tasks += stats.tasks_unknown
+        self._counters.stale_tasks += stats.tasks_stale
+        self._counters.last_flush_ms = took_ms
+        facts = asdict(stats) | {"entries": entries, "took_ms": round(took_ms, 1)}
+        if stats.tasks_unknown or stats.tasks_stale:  # a row that was deleted; what a lost Redis left behind
+            log.warning("Events without a row that takes them", action="events_dropped", **facts)
+        else:
+            log.debug("Batch written", action="batch_written", **facts)
+
+    async def _hold(self) -> None:
+        """Keep what waits from being claimed; when Redis is away too, being claimed does no harm."""
+        try:
+            await self._streams.hold()
+        except (RedisError, OSError, TimeoutError) as error:
+            log.warning("Entries not held", action="entries_not_held", reason=str(error))

@@ -1,0 +1,129 @@
+"""Turns what goes wrong into RFC 9457 problems. No traceback, statement or address leaves the process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from redis.exceptions import RedisError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import Message, Receive, Scope, Send
+
+from api.errors import ApiError, BadRequest, InvalidRequest, Unavailable
+from api.live.errors import BadCursor, LiveUnavailable
+from api.storage.errors import IdempotencyConflict, InvalidData, StorageError
+from workloads.registry import Registry
+
+log = structlog.get_logger(__name__)
+
+_RETRY = {"Retry-After": "2"}
+
+
+def problem_response(error: ApiError) -> JSONResponse:
+    """The answer for `error`."""
+    return JSONResponse(error.problem(), error.status, error.headers, media_type="application/problem+json")
+
+
+def install(app: FastAPI, kinds: Registry) -> None:
+    """Handle every error of the application."""
+
+    async def invalid(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        return problem_response(_invalid(error.errors(), kinds))
+
+    async def known(_: Request, error: Exception) -> JSONResponse:
+        return problem_response(_translate(error))
+
+    app.add_exception_handler(RequestValidationError, invalid)
+    for kind in (ApiError, HTTPException, StorageError, RedisError, LiveUnavailable, BadCursor, Exception):
+        app.add_exception_handler(kind, known)
+
+
+def _translate(error: Exception) -> ApiError:  # noqa: PLR0911 - a table
+    match error:
+        case ApiError():
+            return error
+        case HTTPException():
+            return _http(error)
+        case IdempotencyConflict():
+            return InvalidRequest([{"field": "Idempotency-Key", "message": str(error), "type": "conflict"}])
+        case InvalidData():
+            return InvalidRequest([{"field": "params", "message": "a value that cannot be stored", "type": "value"}])
+        case BadCursor():
+            return InvalidRequest([{"field": "after", "message": str(error), "type": "cursor"}])
+        case StorageError():
+            log.warning("Storage failed", action="storage_failed", reason=str(error))
+            return Unavailable("the database does not answer; try again", headers=_RETRY)
+        case RedisError() | LiveUnavailable():
+            log.warning("Redis failed", action="redis_failed", reason=str(error))
+            return Unavailable("Redis does not answer; try again", headers=_RETRY)
+        case _:  # the server's error middleware logs it with its traceback
+            return ApiError("an unexpected error; it was logged")
+
+
+def _http(error: HTTPException) -> ApiError:
+    problem = ApiError(str(error.detail), headers=error.headers)
+    problem.status = error.status_code
+    problem.title = HTTPStatus(error.status_code).phrase
+    return problem
+
+
+def _invalid(errors: Sequence[Mapping[str, Any]], kinds: Registry) -> ApiError:
+    """The field errors, named as the client wrote the fields: without `body` and the branch of the union."""
+    found = []
+    for error in errors:
+        location = [str(part) for part in error["loc"]]
+        if error["type"] == "json_invalid":
+            return BadRequest(f"the body is not JSON: {error.get('ctx', {}).get('error', error['msg'])}")
+        if location[:1] == ["body"] and location[1:2] and location[1] in kinds and len(location) > 2:
+            del location[1]
+        if error["type"] in {"union_tag_invalid", "union_tag_not_found"}:
+            location.append("kind")
+        field = ".".join(location[1:]) or location[0]
+        found.append({"field": field, "message": _message(error, kinds), "type": error["type"]})
+    return InvalidRequest(found)
+
+
+def _message(error: Mapping[str, Any], kinds: Registry) -> str:
+    if error["type"] == "union_tag_invalid" and "kind" in str(error.get("ctx", {}).get("discriminator")):
+        return f"there is no such kind; there are {', '.join(kinds)}"
+    return str(error["msg"])
+
+
+class BodyLimit:
+    """Answers 413 to a request whose body is longer than `limit` bytes, before it is read into memory."""
+
+    def __init__(self, app: Any, limit: int) -> None:
+        self._app = app
+        self._limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        if declared.isdigit() and int(declared) > self._limit:
+            await self._refuse(scope, receive, send)
+            return
+        read = 0
+
+        async def limited() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > self._limit:
+                raise HTTPException(413, "Content Too Large")
+            return message
+
+        await self._app(scope, limited, send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = problem_response(_http(HTTPException(413, "Content Too Large")))
+        await response(scope, receive, send)

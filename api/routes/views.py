@@ -1,0 +1,150 @@
+"""The bodies of requests and answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from api.storage.changes import TaskRow
+from protocol.events import State
+from workloads.registry import Kind, Registry
+
+
+class ProgressView(BaseModel):
+    """How far a task is; `ratio` is between 0 and 1, null when the total is not known."""
+
+    current: float
+    total: float | None = None
+    ratio: float | None = None
+    message: str | None = None
+    metrics: dict[str, Any] | None = None
+
+
+class ErrorView(BaseModel):
+    """Why a task failed."""
+
+    type: str
+    message: str
+
+
+class LinksView(BaseModel):
+    """Where to go from a task; `stream` is a WebSocket."""
+
+    self: str
+    result: str
+    events: str
+    cancel: str
+    stream: str
+
+
+class TaskView(BaseModel):
+    """A task. `seq` is that of its newest event, `attempt` the number of its newest attempt (0: none has begun)."""
+
+    id: UUID
+    kind: str
+    params: dict[str, Any]
+    state: State
+    attempt: int
+    seq: int
+    progress: ProgressView | None
+    error: ErrorView | None
+    created_at: datetime
+    started_at: datetime | None
+    updated_at: datetime
+    finished_at: datetime | None
+    links: LinksView
+
+    @classmethod
+    def of(cls, row: TaskRow, root: str) -> TaskView:
+        """The view of a row; `root` is the path under which the service is reached."""
+        path = f"{root}/tasks/{row.id}"
+        return cls.model_validate(
+            {
+                **{name: getattr(row, name) for name in cls.model_fields if name != "links"},
+                "links": {
+                    "self": path,
+                    "result": f"{path}/result",
+                    "events": f"{path}/events",
+                    "cancel": f"{path}/cancel",
+                    "stream": f"{root}/ws/tasks/{row.id}",
+                },
+            }
+        )
+
+
+class TaskPage(BaseModel):
+    """Tasks, newest first. `next` is the cursor of the next page, null on the last."""
+
+    items: list[TaskView]
+    next: str | None
+
+
+class KindView(BaseModel):
+    """A kind of task and the JSON schema of its parameters."""
+
+    name: str
+    summary: str
+    params: dict[str, Any] = Field(description="JSON schema")
+    max_attempts: int
+    time_limit_s: float
+
+    @classmethod
+    def of(cls, kind: Kind) -> KindView:
+        """The view of a kind."""
+        return cls(
+            name=kind.name,
+            summary=kind.summary,
+            params=kind.params.model_json_schema(),
+            max_attempts=kind.max_attempts,
+            time_limit_s=kind.time_limit_s,
+        )
+
+
+class KindList(BaseModel):
+    """All kinds."""
+
+    items: list[KindView]
+
+
+class EventPage(BaseModel):
+    """Events after a cursor. `next` is the cursor to go on with, null when nothing follows any more.
+
+    `resumed` is false when the cursor was of another epoch: the events then start from the beginning.
+    """
+
+    task: UUID
+    epoch: str
+    seq: int
+    resumed: bool
+    events: list[dict[str, Any]]
+    next: str | None
+
+
+class Problem(BaseModel):
+    """An RFC 9457 problem."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+def submission_model(kinds: Registry) -> Any:
+    """The union over all kinds of `{"kind": …, "params": …}`; params may be left out when each has a default."""
+    models: list[Any] = [_submission(kind) for kind in kinds.values()]
+    return models[0] if len(models) == 1 else Annotated[tuple(models), Field(discriminator="kind")]
+
+
+def _submission(kind: Kind) -> type[BaseModel]:
+    name = "".join(part.capitalize() for part in kind.name.split("_"))
+    optional = not any(field.is_required() for field in kind.params.model_fields.values())
+    params = Field(default_factory=kind.params) if optional else Field()
+    fields: Mapping[str, Any] = {"kind": (Literal[kind.name], Field()), "params": (kind.params, params)}
+    config = ConfigDict(extra="forbid", frozen=True)
+    return create_model(f"Submit{name}", __config__=config, __doc__=kind.summary, **fields)

@@ -1,0 +1,54 @@
+"""The WebSocket protocol of the server: uvicorn's, with what slow and silent peers need (docs/protocol.md §8).
+
+- The kernel's send buffer is small. By default it grows to megabytes, which a peer that does not read would fill before
+  anyone notices; and what lies there is stale when it is read at last.
+- A close frame does not wait until the peer has read what is before it; it is put behind that, and the connection is
+  cut when the peer has not taken it in time.
+- A peer that does not answer a ping is closed with 4012.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any, ClassVar, Final
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+NO_PONG: Final = 4012
+_LINGER_S: Final = 30.0
+_HIGH_WATER: Final = 64 * 2**10
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """One WebSocket connection."""
+
+    send_buffer_bytes: ClassVar[int] = 256 * 2**10
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Bound what is buffered for the peer."""
+        super().connection_made(transport)
+        peer = transport.get_extra_info("socket")
+        if peer is not None:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.send_buffer_bytes)
+        self.transport.set_write_buffer_limits(high=_HIGH_WATER)
+
+    async def send(self, message: Any) -> None:
+        """Send as ASGI says; a close is not held back by what waits to be written."""
+        if message["type"] == "websocket.close" and self.handshake_complete:
+            self.writable.set()
+            self.loop.call_later(_LINGER_S, self.transport.abort)
+        await super().send(message)
+
+    def keepalive_timeout(self) -> None:
+        """The peer did not answer: tell it to come back, and let go."""
+        self.pong_timer = None
+        self.pending_ping_payload = None
+        if self.close_sent or self.transport.is_closing():
+            return
+        self.conn.fail(NO_PONG, "no pong: resume after the last event received")
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": NO_PONG})
+        self.loop.call_later(_LINGER_S, self.transport.abort)
+        self.transport.close()
