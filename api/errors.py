@@ -33,14 +33,6 @@ class ApiError(Exception):
         return {"type": self.type, "title": self.title, "status": self.status, "detail": self.detail, **self.extra}
 
 
-class BadRequest(ApiError):
-    """The request is malformed."""
-
-    status = 400
-    title = "Bad Request"
-    type = "urn:problem:bad-request"
-
-
 class NotFound(ApiError):
     """There is no such thing."""
 

@@ -63,11 +63,12 @@ async def read_events(
 
 
 async def _page(live: Live, task: UUID, cursor: Cursor | None, limit: int) -> Response:
-    reading = await _read(live, task, cursor.seq if cursor else 0, limit)
+    after = cursor.seq if cursor else 0
+    reading = await _read(live, task, after, limit)
     resumed = cursor is not None and cursor.epoch in {None, reading.epoch}
     if cursor is not None and not resumed:
-        reading = await _read(live, task, 0, limit)
-    return Response(_encode_page(task, reading, resumed=resumed), media_type="application/json")
+        after, reading = 0, await _read(live, task, 0, limit)
+    return Response(_encode_page(task, after, reading, resumed=resumed), media_type="application/json")
 
 
 async def _read(live: Live, task: UUID, after: int, limit: int) -> Reading:
@@ -77,15 +78,15 @@ async def _read(live: Live, task: UUID, after: int, limit: int) -> Reading:
     return reading
 
 
-def _encode_page(task: UUID, reading: Reading, *, resumed: bool) -> bytes:
+def _encode_page(task: UUID, after: int, reading: Reading, *, resumed: bool) -> bytes:
     """`EventPage`, with the events as the worker wrote them."""
     events = [event for _, event in reading.events]
-    last = reading.events[-1][0] if reading.events else 0
+    last = reading.events[-1][0] if reading.events else after
     if reading.missing:
         events = [f'{{"task":"{task}","type":"gap","epoch":"{reading.epoch}","before":{reading.missing + 1}}}'.encode()]
         last = reading.missing
-    more = last and not (reading.closed and last >= reading.seq)
-    following = f'"{Cursor(last, reading.epoch)}"' if more else "null"
+    ended = reading.closed and last >= reading.seq
+    following = "null" if ended else f'"{Cursor(last, reading.epoch)}"'
     start = f'{{"task":"{task}","epoch":"{reading.epoch}","seq":{reading.seq},"resumed":{str(resumed).lower()}'
     return start.encode() + b',"events":[' + b",".join(events) + b'],"next":' + following.encode() + b"}"
 

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
-from api.errors import ApiError, BadRequest, InvalidRequest, Unavailable
+from api.errors import ApiError, InvalidRequest, Unavailable
 from api.live.errors import BadCursor, LiveUnavailable
 from api.storage.errors import IdempotencyConflict, InvalidData, StorageError
 from workloads.registry import Registry
@@ -35,7 +35,7 @@ def install(app: FastAPI, kinds: Registry) -> None:
 
     async def invalid(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        return problem_response(_invalid(error.errors(), kinds))
+        return problem_response(_invalid(error, kinds))
 
     async def known(_: Request, error: Exception) -> JSONResponse:
         return problem_response(_translate(error))
@@ -74,25 +74,43 @@ def _http(error: HTTPException) -> ApiError:
     return problem
 
 
-def _invalid(errors: Sequence[Mapping[str, Any]], kinds: Registry) -> ApiError:
-    """The field errors, named as the client wrote the fields: without `body` and the branch of the union."""
+def _invalid(error: RequestValidationError, kinds: Registry) -> ApiError:
+    """The field errors, named as the client wrote the fields."""
     found = []
-    for error in errors:
-        location = [str(part) for part in error["loc"]]
-        if error["type"] == "json_invalid":
-            return BadRequest(f"the body is not JSON: {error.get('ctx', {}).get('error', error['msg'])}")
-        if location[:1] == ["body"] and location[1:2] and location[1] in kinds and len(location) > 2:
-            del location[1]
-        if error["type"] in {"union_tag_invalid", "union_tag_not_found"}:
+    for item in error.errors():
+        location = list(item["loc"])
+        if item["type"] == "json_invalid":
+            reason = item.get("ctx", {}).get("error", item["msg"])
+            found.append({"field": "body", "message": f"not JSON: {reason}", "type": "json_invalid"})
+            continue
+        if item["type"] in {"union_tag_invalid", "union_tag_not_found"}:
             location.append("kind")
-        field = ".".join(location[1:]) or location[0]
-        found.append({"field": field, "message": _message(error, kinds), "type": error["type"]})
+        found.append({"field": _field(location, error.body), "message": _message(item, kinds), "type": item["type"]})
     return InvalidRequest(found)
 
 
+def _field(location: Sequence[Any], body: Any) -> str:
+    """The path of a field, without `body` and without the branch of a union that pydantic puts after its object."""
+    if len(location) == 1:
+        return str(location[0])
+    path = []
+    for part in location[1:]:
+        if isinstance(body, Mapping):
+            if body.get("kind") == part and part is not location[-1]:
+                continue
+            body = body.get(part)
+        elif isinstance(body, Sequence) and isinstance(part, int) and part < len(body):
+            body = body[part]
+        path.append(str(part))
+    return ".".join(path)
+
+
 def _message(error: Mapping[str, Any], kinds: Registry) -> str:
-    if error["type"] == "union_tag_invalid" and "kind" in str(error.get("ctx", {}).get("discriminator")):
-        return f"there is no such kind; there are {', '.join(kinds)}"
+    if error["type"] == "union_tag_not_found":
+        return "the kind is missing"
+    if error["type"] == "union_tag_invalid":
+        expected = ", ".join(kinds) if error["loc"] == ("body",) else error["ctx"]["expected_tags"]
+        return f"there is no such kind; there are {expected}"
     return str(error["msg"])
 
 

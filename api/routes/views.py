@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -138,7 +140,8 @@ class Problem(BaseModel):
 def submission_model(kinds: Registry) -> Any:
     """The union over all kinds of `{"kind": …, "params": …}`; params may be left out when each has a default."""
     models: list[Any] = [_submission(kind) for kind in kinds.values()]
-    return models[0] if len(models) == 1 else Annotated[tuple(models), Field(discriminator="kind")]
+    union = reduce(or_, models)
+    return union if len(models) == 1 else Annotated[union, Field(discriminator="kind")]
 
 
 def _submission(kind: Kind) -> type[BaseModel]:
