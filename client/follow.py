@@ -1,0 +1,133 @@
+"""Follow a task over WebSocket, through lost connections and restarts: each event once, in order (docs/protocol.md §8).
+
+async for update in follow("http://localhost:8000", task_id):
+match update:
+case Event(): ...
+case Gap(): ...          # these events are lost for good
+case Restarted(): ...    # forget what came before: the stream begins anew
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from pydantic import TypeAdapter
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
+
+from client.errors import FollowEnded, GaveUp
+from protocol.cursor import Cursor
+from protocol.events import Event
+
+_DONE: Final = 1000
+_DO_NOT_RETURN: Final = 4500
+_MAX_FRAME: Final = 4 * 2**20
+"""A frame is at most 1 MB by itself; replayed pages are smaller."""
+
+_EVENT: Final = TypeAdapter(Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """The events between the seqs `after` and `before` are nowhere any more."""
+
+    after: int
+    before: int
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """The task's stream begins anew in another epoch, or the cursor could not be honoured."""
+
+    epoch: str
+
+
+Update = Event | Gap | Restarted
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Waits between connections: random between 0 and a bound that doubles, and when to give up."""
+
+    first_s: float = 0.1
+    most_s: float = 5.0
+    give_up_after_s: float = 120.0
+
+
+class Follower:
+    """One task's stream and where the reader is in it. `cursor` resumes after the newest update yielded."""
+
+    def __init__(
+        self, base_url: str, task: UUID | str, cursor: Cursor | None = None, backoff: Backoff | None = None
+    ) -> None:
+        self._url = f"{base_url.rstrip('/').replace('http', 'ws', 1)}/ws/tasks/{task}"
+        self._backoff = backoff or Backoff()
+        self.cursor = cursor
+        self.connections = 0
+
+    async def updates(self) -> AsyncGenerator[Update, None]:
+        """Until the terminal event. Raises FollowEnded, GaveUp."""
+        clock = asyncio.get_running_loop().time
+        wait_s, alone_since = self._backoff.first_s, clock()
+        while True:
+            reason = ""
+            try:
+                async with connect(self._address(), max_size=_MAX_FRAME, compression=None) as socket:
+                    self.connections += 1
+                    async for update in self._frames(socket):
+                        wait_s, alone_since = self._backoff.first_s, clock()
+                        yield update
+                code, reason = socket.close_code, socket.close_reason or ""
+                if code == _DONE:
+                    return
+                if code is not None and code >= _DO_NOT_RETURN:
+                    raise FollowEnded(code, reason)
+            except (OSError, TimeoutError, InvalidHandshake, InvalidMessage) as error:
+                reason = f"{type(error).__name__}: {error}"
+            if clock() - alone_since > self._backoff.give_up_after_s:
+                raise GaveUp(f"no update for {self._backoff.give_up_after_s:g} s: {reason}")
+            await asyncio.sleep(random.uniform(0, wait_s))
+            wait_s = min(wait_s * 2, self._backoff.most_s)
+
+    async def _frames(self, socket: ClientConnection) -> AsyncIterator[Update]:
+        try:
+            async for frame in socket:
+                for item in json.loads(frame):
+                    update = self._update(item)
+                    if update is not None:
+                        yield update
+        except ConnectionClosed:
+            return
+
+    def _update(self, item: dict[str, Any]) -> Update | None:
+        """What an item of a frame is to the reader; None for what it has seen already."""
+        known = self.cursor
+        if item["type"] == "hello":
+            if item["resumed"]:
+                self.cursor = Cursor(known.seq if known else 0, item["epoch"])
+                return None
+            self.cursor = Cursor(0, item["epoch"])
+            return Restarted(item["epoch"]) if known is not None else None
+        assert known is not None, "a stream begins with hello"
+        if item["type"] == "gap":
+            self.cursor = Cursor(item["before"] - 1, known.epoch)
+            return Gap(item["after"], item["before"])
+        event = _EVENT.validate_python(item)
+        if event.seq <= known.seq:
+            return None
+        self.cursor = Cursor(event.seq, known.epoch)
+        return event
+
+    def _address(self) -> str:
+        return self._url if self.cursor is None else f"{self._url}?after={self.cursor}"
+
+
+def follow(base_url: str, task: UUID | str, cursor: Cursor | None = None) -> AsyncGenerator[Update, None]:
+    """The updates of `task` after `cursor`, until its end."""
+    return Follower(base_url, task, cursor).updates()
