@@ -16,8 +16,10 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.dispatch.attempts import Attempts
 from api.dispatch.broker import Broker
 from api.dispatch.dispatcher import Dispatcher
+from api.dispatch.sweeper import Sweeper
 from api.live.hub import Hub
 from api.live.reader import HistoryUnavailable, Position, Reader
 from api.live.session import Live
@@ -33,6 +35,7 @@ from api.storage.apply import apply_changes
 from api.storage.archive import Archive
 from api.storage.database import create_engine, ping
 from api.storage.errors import StorageError
+from api.storage.sweep import SweepStore
 from api.storage.tasks import TaskStore
 from protocol.log import AsyncLog
 from workloads.registry import Registry, load
@@ -94,6 +97,11 @@ async def _start(stack: AsyncExitStack, settings: ApiSettings, kinds: Registry) 
     store = TaskStore(engine)
     broker = Broker(settings.broker, broker_redis)
     stack.callback(broker.close)
+    attempts = Attempts(task_log)
+    dispatcher = Dispatcher(store, task_log, attempts, broker, queue_limit=settings.queue_limit)
+    max_attempts = {kind.name: kind.max_attempts for kind in kinds.values()}
+    sweeper = Sweeper(SweepStore(engine), store, task_log, attempts, dispatcher, broker, max_attempts)
+    await _background(stack, sweeper.run(), "sweeper")
     hub = Hub(live_redis, partitions=settings.partitions, queue_bytes=settings.follower_queue_bytes)
     await _background(stack, hub.run(), "hub")
     projection = Projection(
@@ -108,12 +116,13 @@ async def _start(stack: AsyncExitStack, settings: ApiSettings, kinds: Registry) 
     stack.push_async_callback(sockets.drain, _SOCKETS_DRAIN_S)
     return Services(
         kinds=kinds,
-        dispatcher=Dispatcher(store, task_log, broker, queue_limit=settings.queue_limit),
+        dispatcher=dispatcher,
+        sweeper=sweeper,
         tasks=TaskReader(store, task_log),
         live=Live(hub, Reader(task_log, _ArchiveHistory(engine))),
         projection=projection,
         sockets=sockets,
-        readiness=_readiness(engine, redis, hub, projection, settings.lag_limit),
+        readiness=_readiness(engine, redis, hub, projection, sweeper, settings.lag_limit),
     )
 
 
@@ -139,7 +148,9 @@ async def _background(stack: AsyncExitStack, work: Any, name: str, projection: P
     stack.push_async_callback(end)
 
 
-def _readiness(engine: AsyncEngine, redis: Redis, hub: Hub, projection: Projection, lag_limit: int) -> Readiness:
+def _readiness(
+    engine: AsyncEngine, redis: Redis, hub: Hub, projection: Projection, sweeper: Sweeper, lag_limit: int
+) -> Readiness:
     async def database() -> None:
         await ping(engine)
 
@@ -156,7 +167,11 @@ def _readiness(engine: AsyncEngine, redis: Redis, hub: Hub, projection: Projecti
             return "the projection stands still"
         return None if status.total_lag <= lag_limit else f"{status.total_lag} entries are not written yet"
 
-    return Readiness({"database": database, "redis": redis_answers, "live": live, "projection": projecting})
+    async def sweeping() -> str | None:
+        return None if sweeper.healthy() else "the sweeper stands still"
+
+    checks = {"database": database, "redis": redis_answers, "live": live, "projection": projecting, "sweeper": sweeping}
+    return Readiness(checks)
 
 
 class _ArchiveHistory:

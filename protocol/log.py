@@ -141,6 +141,13 @@ class AsyncLog:
         values = await _answer(self._redis.hmget(self._keys(task).head, HEAD_FIELDS))
         return parse_head(values)
 
+    async def heads(self, tasks: Iterable[UUID]) -> list[Head | None]:
+        """The head of each task, in one round trip."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for task in tasks:
+                pipe.hmget(self._keys(task).head, HEAD_FIELDS)
+            return [parse_head(values) for values in await pipe.execute()]
+
     async def read(self, task: UUID, after: int, limit: int) -> Page:
         """At most `limit` events with a seq above `after`, in order, and the head."""
         names = self._keys(task)

@@ -16,27 +16,29 @@ import structlog
 import uuid_utils.compat
 from redis.exceptions import RedisError
 
+from api.dispatch.attempts import Attempts
 from api.dispatch.broker import Broker, BrokerUnavailable
 from api.errors import Conflict, QueueFull
 from api.storage.changes import NewTask, Submitted, TaskRow
 from api.storage.tasks import TaskStore
-from protocol.calls import Body
-from protocol.events import State, encode_body, status_data
-from protocol.head import CancelOutcome, ClaimOutcome
-from protocol.log import AsyncLog, Owned
+from protocol.events import State
+from protocol.head import CancelOutcome
+from protocol.log import AsyncLog
 
 log = structlog.get_logger(__name__)
 
-_END_LEASE_MS = 5_000
 _RETRY_AFTER_S = 5
 
 
 class Dispatcher:
-    """Raises ApiError and StorageError."""
+    """Raises ApiError, StorageError and redis.RedisError."""
 
-    def __init__(self, store: TaskStore, tasks: AsyncLog, broker: Broker, *, queue_limit: int) -> None:
+    def __init__(
+        self, store: TaskStore, tasks: AsyncLog, attempts: Attempts, broker: Broker, *, queue_limit: int
+    ) -> None:
         self._store = store
         self._tasks = tasks
+        self._attempts = attempts
         self._broker = broker
         self._queue_limit = queue_limit
 
@@ -80,15 +82,7 @@ class Dispatcher:
         if cancelled.outcome is CancelOutcome.CLOSED and cancelled.state is not None:
             self._finished(cancelled.state)
         elif cancelled.outcome is CancelOutcome.CANCELLING and not cancelled.lease_left_ms:
-            await self._end(row, State.CANCELLED)
-
-    async def _end(self, row: TaskRow, state: State) -> None:
-        """End a task that nobody runs; when a worker was faster it is told with its next append."""
-        claim = await self._tasks.reserve(row.id, lease_ms=_END_LEASE_MS)
-        if claim.outcome is ClaimOutcome.CLAIMED:
-            ts = datetime.now(UTC).timestamp() * 1000
-            body = Body(encode_body(claim.attempt, ts, "status", status_data(state)), "status", state)
-            await self._tasks.append(Owned(row.id, claim.epoch, claim.attempt), claim.n + 1, [body])
+            await self._attempts.end(row.id, State.CANCELLED)
 
     @staticmethod
     def _finished(state: State) -> None:

@@ -59,6 +59,7 @@ class GroupStreams:
         self._partitions = {keys.events(partition): partition for partition in partitions}
         self.group = group
         self.consumer = consumer
+        self._ensured = False
         self._forget = redis.register_script(files(__package__).joinpath("forget_idle.lua").read_text())
 
     async def ensure(self) -> None:
@@ -72,9 +73,12 @@ class GroupStreams:
                         raise
                 else:
                     log.info("Consumer group created", action="group_created", stream=stream, group=self.group)
+        self._ensured = True
 
     async def read(self, count: int, block_ms: int) -> list[Entry]:
         """New entries, at most `count` a partition; waits up to `block_ms` (at least 1) for the first."""
+        if not self._ensured:
+            await self.ensure()
         streams: dict[Any, Any] = dict.fromkeys(self._partitions, ">")
         try:
             async with asyncio.timeout(CALL_TIMEOUT_S + block_ms / 1000):
@@ -178,21 +182,28 @@ class GroupStreams:
 
     async def _each(self, command: Any) -> list[tuple[str, Any]]:
         """Run `command(pipe, stream)` for every stream in one round trip; makes missing groups, and leaves them out."""
+        if not self._ensured:
+            await self.ensure()
         async with asyncio.timeout(CALL_TIMEOUT_S), self._redis.pipeline(transaction=False) as pipe:
             for stream in self._partitions:
                 command(pipe, stream)
             replies = await pipe.execute(raise_on_error=False)
-        for reply in replies:
-            if isinstance(reply, Exception):
-                await self._recover(reply)
+        errors = [reply for reply in replies if isinstance(reply, Exception)]
+        for error in sorted(errors, key=_is_missing)[:1]:  # one that is not mended by making groups comes first
+            await self._recover(error)
         return [(s, r) for s, r in zip(self._partitions, replies, strict=True) if not isinstance(r, Exception)]
 
     async def _recover(self, error: Exception) -> None:
-        """Make the group again when `error` says that it is missing; raise any other error."""
-        if not (isinstance(error, ResponseError) and any(sign in str(error) for sign in _MISSING)):
+        """Make the groups again when `error` says that one is missing; raise any other error."""
+        if not _is_missing(error):
             raise error
         log.warning("Consumer group is missing", action="group_missing", group=self.group, reason=str(error))
         await self.ensure()
+
+
+
+def _is_missing(error: Exception) -> bool:
+    return isinstance(error, ResponseError) and any(sign in str(error) for sign in _MISSING)
 
 
 def _by_stream(entries: Iterable[Entry]) -> Iterator[tuple[str, list[str]]]:

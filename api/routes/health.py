@@ -50,6 +50,7 @@ async def stats(parts: ServicesDep) -> dict[str, Any]:
         "live": asdict(live.hub.counters),
         "sessions": asdict(live.counters),
         "projection": projection.as_json(),
+        "sweeper": asdict(parts.sweeper.counters),
     }
 
 

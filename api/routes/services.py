@@ -10,6 +10,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from api.dispatch.dispatcher import Dispatcher
+from api.dispatch.sweeper import Sweeper
 from api.errors import NotFound
 from api.live.session import Live
 from api.projection.consumer import Projection
@@ -26,6 +27,7 @@ class Services:
 
     kinds: Registry
     dispatcher: Dispatcher
+    sweeper: Sweeper
     tasks: TaskReader
     live: Live
     projection: Projection

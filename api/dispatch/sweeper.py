@@ -1,0 +1,180 @@
+"""The sweeper: finds tasks that nobody moves any more, and moves them. One replica at a time does it.
+
+| what it finds | what it does |
+|---|---|
+| a lease that ran out: the worker is gone | opens the next attempt and queues it, or fails the task after its last |
+| a lease that ran out, and a cancel was requested | cancels the task |
+| a cancel was requested, nobody owns the task | cancels the task |
+| no message was ever sent (the broker was away) | sends it |
+| queued for long, and the queue is empty: the message was lost | sends it again; the claim makes that harmless |
+| no head: Redis has forgotten the task | a new epoch, a new head, and queues it |
+| the head is of another epoch than the row | the row takes the head's epoch |
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+import structlog
+from redis.exceptions import RedisError
+
+from api.dispatch.attempts import Attempts, Opened
+from api.dispatch.broker import Broker, BrokerUnavailable
+from api.dispatch.dispatcher import Dispatcher, new_epoch
+from api.storage.errors import StorageError
+from api.storage.sweep import SweepStore, Unfinished
+from api.storage.tasks import TaskStore
+from protocol.events import State
+from protocol.head import Head
+from protocol.log import AsyncLog
+
+log = structlog.get_logger(__name__)
+
+_PAGE: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class SweeperSettings:
+    """Times in seconds."""
+
+    interval_s: float = 2.0
+    most_s: float = 20.0
+    """One sweep; less than a transaction may stay idle, for that holds the lock."""
+    submission_s: float = 5.0
+    """A submission is left alone for so long: it is about to be dispatched by the replica that took it."""
+    lost_after_s: float = 90.0
+    """A queued task whose queue is empty has lost its message: longer than the broker's visibility time-out."""
+
+
+@dataclass(slots=True)
+class SweeperCounters:
+    """Totals since the start of the process."""
+
+    sweeps: int = 0
+    failures: int = 0
+    workers_lost: int = 0
+    cancelled: int = 0
+    dispatched: int = 0
+    rebuilt: int = 0
+
+
+class Sweeper:
+    """`max_attempts` says how many attempts a kind has."""
+
+    def __init__(
+        self,
+        sweeps: SweepStore,
+        store: TaskStore,
+        tasks: AsyncLog,
+        attempts: Attempts,
+        dispatcher: Dispatcher,
+        broker: Broker,
+        max_attempts: Mapping[str, int],
+        settings: SweeperSettings | None = None,
+    ) -> None:
+        self._sweeps = sweeps
+        self._store = store
+        self._tasks = tasks
+        self._attempts = attempts
+        self._dispatcher = dispatcher
+        self._broker = broker
+        self._max_attempts = max_attempts
+        self._set = settings or SweeperSettings()
+        self._beat: float | None = None
+        self.counters = SweeperCounters()
+
+    async def run(self) -> None:
+        """Sweep again and again, until cancelled."""
+        while True:
+            self._beat = asyncio.get_running_loop().time()
+            try:
+                async with asyncio.timeout(self._set.most_s), self._sweeps.exclusive() as mine:
+                    if mine:
+                        await self.sweep()
+            except (StorageError, BrokerUnavailable, RedisError, OSError, TimeoutError) as error:
+                self.counters.failures += 1
+                log.warning("Sweep failed", action="sweep_failed", reason=f"{type(error).__name__}: {error}")
+            except Exception:  # a supervisor: whatever it was, the next sweep may do
+                self.counters.failures += 1
+                log.exception("Sweeper failed", action="sweeper_failed")
+            await asyncio.sleep(self._set.interval_s)
+
+    def healthy(self) -> bool:
+        """Whether the loop moves."""
+        now = asyncio.get_running_loop().time()
+        return self._beat is not None and now - self._beat <= 2 * self._set.most_s
+
+    async def sweep(self) -> None:
+        """Look at every unfinished task once."""
+        self.counters.sweeps += 1
+        after: UUID | None = None
+        while True:
+            rows = await self._sweeps.unfinished(_PAGE, after)
+            if rows:
+                heads = await self._tasks.heads([row.id for row in rows])
+                for row, head in zip(rows, heads, strict=True):
+                    await self._look_at(row, head)
+                after = rows[-1].id
+            if len(rows) < _PAGE:
+                return
+
+    async def _look_at(self, row: Unfinished, head: Head | None) -> None:
+        now = datetime.now(UTC)
+        if head is None:
+            if row.dispatched_at is not None or (now - row.created_at).total_seconds() > self._set.submission_s:
+                await self._rebuild(row)
+        elif head.closed:
+            return  # projection is about to write it
+        elif head.epoch != row.epoch:
+            await self._store.begin_epoch(row.id, row.epoch, head.epoch)
+        elif head.lease:
+            if head.lease <= now.timestamp() * 1000:
+                await self._lost(row, head)
+        elif head.cancel:
+            self.counters.cancelled += await self._attempts.end(row.id, State.CANCELLED)
+        elif await self._unsent(row, now):
+            await self._dispatch(row.id)
+
+    async def _unsent(self, row: Unfinished, now: datetime) -> bool:
+        """Whether the message of a queued task was never sent, or is nowhere any more."""
+        if row.dispatched_at is None:
+            return (now - row.created_at).total_seconds() > self._set.submission_s
+        quiet_s = (now - max(row.dispatched_at, row.updated_at)).total_seconds()
+        return quiet_s > self._set.lost_after_s and await self._broker.waiting(row.kind) == 0
+
+    async def _lost(self, row: Unfinished, head: Head) -> None:
+        """The lease ran out. Whoever still runs the attempt is fenced by what is done here."""
+        if head.cancel:
+            self.counters.cancelled += await self._attempts.end(row.id, State.CANCELLED)
+            return
+        message = f"the worker of attempt {head.attempt} was lost; the next attempt starts soon"
+        opened = await self._attempts.open_next(row.id, message, self._max_attempts.get(row.kind, 1))
+        if opened is Opened.NOTHING:
+            return
+        self.counters.workers_lost += 1
+        log.warning("Worker lost", action="worker_lost", task=str(row.id), kind=row.kind, attempt=head.attempt)
+        if opened is Opened.QUEUED:
+            await self._dispatch(row.id)
+
+    async def _rebuild(self, row: Unfinished) -> None:
+        """Redis forgot the task: it starts again in a new epoch, which tells followers that what they know is void."""
+        fresh = await self._store.begin_epoch(row.id, row.epoch, new_epoch())
+        if fresh is None or fresh.state.terminal:
+            return
+        self.counters.rebuilt += 1
+        log.warning("Task rebuilt", action="task_rebuilt", task=str(row.id), kind=row.kind, epoch=fresh.epoch)
+        await self._tasks.create(row.id, epoch=fresh.epoch, seq=fresh.seq, attempt=fresh.attempt, state=State.QUEUED)
+        if fresh.cancel_requested_at is not None:
+            self.counters.cancelled += await self._attempts.end(row.id, State.CANCELLED)
+        elif await self._attempts.open_next(row.id, "Redis had lost the task; it starts again", 1) is Opened.QUEUED:
+            await self._dispatch(row.id)
+
+    async def _dispatch(self, task: UUID) -> None:
+        row = await self._store.get(task)
+        if row is not None and await self._dispatcher.dispatch(row):
+            self.counters.dispatched += 1
