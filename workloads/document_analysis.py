@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal, NamedTuple
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from workloads.folding import MAX_MARKS, begins_with_mark, fold, fold_slice
+from workloads.folding import begins_with_mark, fold, fold_slice
 from workloads.pace import LONGEST_ATTEMPT_S, Pace, PaceMs, Seed
 from workloads.registry import workload
 from workloads.updates import JSON, Chunk, Progress, Run
@@ -182,10 +182,10 @@ def document_analysis(params: DocumentAnalysis) -> Run:
 def scan(text: str, keys: Sequence[str]) -> Iterator[tuple[list[Match], int]]:
     """The matches of the folded `keys`, stretch by stretch, and how far the text is scanned with each.
 
-    A match belongs to the stretch that it starts in. Every character folds to at least one, so that a match is at most
-    as long as its key: what is read beyond a stretch is that, and what fold_slice may leave out at the end.
+    A match belongs to the stretch that it starts in. Every code point folds to at least one, so that no match is longer
+    than its key; one that starts at the last character of a stretch ends before what is read beyond it does.
     """
-    beyond = max(map(len, keys)) + MAX_MARKS + 2
+    beyond = max(map(len, keys))
     start = 0
     while start < len(text):
         folded = fold_slice(text, start, start + STRETCH + beyond)
