@@ -26,7 +26,7 @@ from api.live.session import Live
 from api.projection.consumer import Projection
 from api.projection.read import TaskReader
 from api.projection.status import ProjectionSettings
-from api.routes import events, health, problems, tasks, websocket
+from api.routes import events, health, metrics, problems, tasks, websocket
 from api.routes.readiness import Readiness
 from api.routes.services import Services
 from api.routes.sockets import Sockets
@@ -64,7 +64,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         lifespan=lifespan,
         root_path=settings.api_root_path,
     )
-    for router in (tasks.router(kinds), events.router, websocket.router, health.router):
+    for router in (tasks.router(kinds), events.router, websocket.router, health.router, metrics.router):
         app.include_router(router)
     problems.install(app, kinds)
     app.add_middleware(problems.BodyLimit, limit=settings.body_limit)

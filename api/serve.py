@@ -1,13 +1,11 @@
-"""`python -m api`: serve until SIGTERM."""
+"""Serve until SIGTERM: wait for what the process needs, then run uvicorn."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
 
 import structlog
 import uvicorn
-from pydantic import ValidationError
 from redis.exceptions import RedisError
 from sqlalchemy.exc import ArgumentError
 
@@ -73,13 +71,8 @@ async def _wait(settings: ApiSettings) -> None:
         raise CannotStart("; ".join(map(str, failures)))
 
 
-def main() -> int:
-    """The exit code: 0 after an orderly end, 1 when something it needs is missing, 2 for settings that are wrong."""
-    try:
-        settings = ApiSettings()
-    except ValidationError as error:
-        sys.stderr.write(f"api: {error}\n")
-        return 2
+def serve(settings: ApiSettings) -> int:
+    """The exit code: 0 after an orderly end, 1 when something it needs is missing."""
     configure_logging(settings.log_format, settings.log_level)
     try:
         app = create_app(settings)
@@ -108,7 +101,3 @@ def main() -> int:
     )
     server.run()
     return 0 if server.started else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -40,7 +40,7 @@ class Subscription:
         if self._overflowed:
             return
         self._queue.append(message)
-        self._bytes += len(message.frame)
+        self._bytes += _size(message)
         if self._bytes > self._max_bytes:
             self._drop_superseded()
         if self._bytes > self._max_bytes:
@@ -68,15 +68,16 @@ class Subscription:
         """Keep the newest of the messages that hold only progress; the one after a dropped one accounts for it."""
         newest = max((i for i, m in enumerate(self._queue) if m.kind is LiveKind.PROGRESS), default=-1)
         kept: list[LiveMessage] = []
-        since: int | None = None
-        for i, message in enumerate(self._queue):
+        dropped: LiveMessage | None = None
+        for i, each in enumerate(self._queue):
+            message = each if dropped is None else _accounting_for(dropped, each)
             if message.kind is LiveKind.PROGRESS and i != newest:
-                since = message.first if since is None else since
-                self._bytes -= len(message.frame)
+                dropped = message
+                self._bytes -= _size(message)
                 self.superseded += 1
             else:
-                kept.append(message if since is None else replace(message, first=since))
-                since = None
+                kept.append(message)
+                dropped = None
         self._queue = kept
 
     def _overflow(self) -> None:
@@ -86,3 +87,16 @@ class Subscription:
         else:
             self._overflowed = True
             self._on_overflow()
+
+
+def _accounting_for(dropped: LiveMessage, message: LiveMessage) -> LiveMessage:
+    """`message` with the range of `dropped` before its own, unless something between the two is missing."""
+    if message.epoch != dropped.epoch or not dropped.first < message.first <= dropped.last + 1:
+        return message
+    return replace(message, first=dropped.first)
+
+
+def _size(message: LiveMessage) -> int:
+    """Bytes on the wire. Whether a text is ASCII is known without looking at it."""
+    frame = message.frame
+    return len(frame) if frame.isascii() else len(frame.encode())
