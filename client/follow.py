@@ -12,8 +12,9 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any, Final
 from uuid import UUID
 
@@ -61,12 +62,20 @@ class Backoff:
 
 
 class Follower:
-    """One task's stream and where the reader is in it. `cursor` resumes after the newest update yielded."""
+    """One task's stream and where the reader is in it. `cursor` resumes after the newest update yielded.
+
+    Of several base URLs each connection takes the next one.
+    """
 
     def __init__(
-        self, base_url: str, task: UUID | str, cursor: Cursor | None = None, backoff: Backoff | None = None
+        self,
+        base_urls: str | Sequence[str],
+        task: UUID | str,
+        cursor: Cursor | None = None,
+        backoff: Backoff | None = None,
     ) -> None:
-        self._url = f"{base_url.rstrip('/').replace('http', 'ws', 1)}/ws/tasks/{task}"
+        urls = [base_urls] if isinstance(base_urls, str) else base_urls
+        self._urls = cycle(f"{url.rstrip('/').replace('http', 'ws', 1)}/ws/tasks/{task}" for url in urls)
         self._backoff = backoff or Backoff()
         self.cursor = cursor
         self.connections = 0
@@ -125,7 +134,8 @@ class Follower:
         return event
 
     def _address(self) -> str:
-        return self._url if self.cursor is None else f"{self._url}?after={self.cursor}"
+        url = next(self._urls)
+        return url if self.cursor is None else f"{url}?after={self.cursor}"
 
 
 def follow(base_url: str, task: UUID | str, cursor: Cursor | None = None) -> AsyncGenerator[Update, None]:
