@@ -48,14 +48,13 @@ if n + count - 1 <= last_n then return reply('duplicate', last_n, 0) end
 if n > last_n + 1 then return reply('gap', last_n + 1, n) end
 
 local first = seq + 1
-local bytes = tonumber(h[7])
-local events = {}
+local events, added = {}, 0
 local status = tonumber(ARGV[11])
 for i = last_n - n + 2, count do -- a batch that overlaps what is there continues after it
   seq = seq + 1
   local event = '{"task":"' .. ARGV[1] .. '","seq":' .. int(seq) .. ',' .. ARGV[BODIES + i - 1]
   events[#events + 1] = event
-  bytes = bytes + #event
+  added = added + #event
   redis.call('XADD', log, int(seq) .. '-0', 'e', event)
   if i == status then redis.call('HSET', head, 'status', event) end
 end
@@ -65,6 +64,7 @@ redis.call('XADD', stream, '*', 'task', ARGV[1], 'epoch', epoch, 'first', int(fi
 -- The log's bounds (§5.4). What goes is read once, to know its size; `bytes` is then what the log holds, exactly.
 local most, most_bytes = tonumber(ARGV[6]), tonumber(ARGV[7])
 local kept = redis.call('XLEN', log)
+local bytes = added + (kept > #events and tonumber(h[7]) or 0)
 if kept > most or bytes > most_bytes then
   local from, step = '-', #events
   while kept > 1 and (kept > most or bytes > most_bytes) do
@@ -74,7 +74,6 @@ if kept > most or bytes > most_bytes then
     end
     step = step * 2
   end
-  if kept == 1 then bytes = #events[#events] end
   redis.call('XTRIM', log, 'MAXLEN', int(kept))
 end
 
