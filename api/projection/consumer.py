@@ -137,15 +137,22 @@ class Projection:
 
     async def _claim(self) -> None:
         """Take over what others, or this consumer in an earlier life, were given and did not acknowledge."""
+        alone_from = self._set.max_deliveries
         entries = []
         if not self._own_claimed:
-            entries += await self._streams.claim(self._set.read_count, 0, of=self._streams.consumer)
+            entries += await self._streams.claim(
+                self._set.read_count, 0, alone_from=alone_from, of=self._streams.consumer
+            )
             self._own_claimed = True
-        entries += await self._streams.claim(self._read_count(), int(self._set.claim_idle_s * 1000))
+        waiting = [*(parsed.entry for parsed in self._batch), *entries]
+        idle_ms = int(self._set.claim_idle_s * 1000)
+        entries += await self._streams.claim(self._read_count(), idle_ms, alone_from=alone_from, but=waiting)
         if entries:
             self._counters.reclaimed += len(entries)
             log.info("Entries claimed", action="entries_claimed", entries=len(entries))
             await self._accept(entries)
+            if any(entry.deliveries >= alone_from for entry in entries):
+                self._claim_at = self._clock()  # it went well; there may be more that come one by one
 
     async def _accept(self, entries: Sequence[Entry]) -> None:
         """Parse entries into the batch; write it when the next one does not fit, and suspicious ones alone."""

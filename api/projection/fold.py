@@ -20,7 +20,7 @@ the append script gives each its own.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -45,9 +45,7 @@ def fold(task: UUID, epoch: str, events: Iterable[FrameEvent]) -> Changes:
         seq=max(kept),
         attempt=max(found.event.attempt for found in kept.values()),
         updated_at=_instant(max(found.event.ts for found in kept.values())),
-        started_at=_started(statuses),
-        **_state(statuses),
-        **_progress(statuses),
+        **_registers(statuses) if statuses else {},
     )
     key = TaskEpoch(task, epoch)
     return Changes({key: change}, {key: {seq: found.event for seq, found in kept.items()}})
@@ -89,33 +87,25 @@ def overlay(row: TaskRow, change: TaskChange) -> TaskRow:
     )
 
 
-def _state(statuses: Iterable[FrameEvent]) -> dict[str, Any]:
-    """The registers that the newest of `statuses` writes."""
-    newest = max(statuses, key=_seq, default=None)
-    if newest is None:
-        return {}
-    event, state, data = newest
-    return {
+def _registers(statuses: Sequence[FrameEvent]) -> dict[str, Any]:
+    """What `statuses`, at least one, write: the newest state, the newest progress, the first start."""
+    latest = max(statuses, key=_seq)
+    event, state, data = latest
+    registers = {
         "state": state,
         "state_seq": event.seq,
         "error": _encoded(data.get("error")),
-        "result": newest.result() if event.type == "result" else None,
+        "result": latest.result() if event.type == "result" else None,
         "finished_at": _instant(event.ts) if state in TERMINAL else None,
     }
-
-
-def _progress(statuses: Iterable[FrameEvent]) -> dict[str, Any]:
-    """The register of progress, as the newest event that has any, or begins an attempt, writes it."""
-    tells = (found for found in statuses if found.state is State.RUNNING or found.data.get("progress") is not None)
-    newest = max(tells, key=_seq, default=None)
-    if newest is None:
-        return {}
-    return {"progress": _encoded(newest.data.get("progress")), "progress_seq": newest.event.seq}
-
-
-def _started(statuses: Iterable[FrameEvent]) -> datetime | None:
-    first = min((found.event.ts for found in statuses if found.state is State.RUNNING), default=None)
-    return None if first is None else _instant(first)
+    running = [found.event.ts for found in statuses if found.state is State.RUNNING]
+    if running:
+        registers["started_at"] = _instant(min(running))
+    telling = [found for found in statuses if found.state is State.RUNNING or found.data.get("progress") is not None]
+    if telling:
+        newest = max(telling, key=_seq)
+        registers |= {"progress": _encoded(newest.data.get("progress")), "progress_seq": newest.event.seq}
+    return registers
 
 
 def _join(a: TaskChange, b: TaskChange) -> TaskChange:
@@ -144,11 +134,15 @@ def _instant(ts: float) -> datetime:
 
 
 def _earliest(a: datetime | None, b: datetime | None) -> datetime | None:
-    return min((at for at in (a, b) if at is not None), default=None)
+    if a is None or b is None:
+        return a or b
+    return min(a, b)
 
 
 def _latest(a: datetime | None, b: datetime | None) -> datetime | None:
-    return max((at for at in (a, b) if at is not None), default=None)
+    if a is None or b is None:
+        return a or b
+    return max(a, b)
 
 
 def _encoded(value: object) -> str | None:

@@ -8,11 +8,11 @@ still holds is then delivered again, and applying it again changes nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import groupby
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Final
 
 import structlog
@@ -94,24 +94,30 @@ class GroupStreams:
             for entry_id, fields in found
         ]
 
-    async def claim(self, count: int, min_idle_ms: int, *, of: str | None = None) -> list[Entry]:
+    async def claim(
+        self, count: int, min_idle_ms: int, *, alone_from: int, of: str | None = None, but: Collection[Entry] = ()
+    ) -> list[Entry]:
         """Take over entries that were delivered `min_idle_ms` ago and not acknowledged, `count` a partition.
 
-        `of` names the consumer to take from; without it, from all. Entries carry how often they were delivered.
+        Of those that come for the `alone_from`th time or more, only the least delivered one: if it is what ends the
+        process, the others must not share its count. `of` names the consumer to take from; without it, from all. `but`
+        are entries in hand that wait to be written. What is returned carries how often it was delivered.
         """
+        in_hand = {(keys.events(entry.partition), entry.id) for entry in but}
         pending = await self._each(
             lambda pipe, stream: pipe.xpending_range(stream, self.group, "-", "+", count, of, idle=min_idle_ms)
         )
+        found = {(stream, key): n + 1 for stream, reply in pending for key, n in deliveries(reply).items()}
+        suspicious = sorted((n, name) for name, n in found.items() if n >= alone_from and name not in in_hand)
+        wanted = [name for name, n in found.items() if n < alone_from and name not in in_hand]
+        wanted += [name for _, name in suspicious[:1]]
         claimed = []
-        for stream, reply in pending:
-            if not (delivered := deliveries(reply)):
-                continue
+        for stream, names in groupby(sorted(wanted), itemgetter(0)):
+            ids = [key for _, key in names]
             async with asyncio.timeout(CALL_TIMEOUT_S):
-                taken = await self._redis.xclaim(stream, self.group, self.consumer, min_idle_ms, [*delivered])
-            claimed += [
-                Entry(self._partitions[stream], entry_id, fields, delivered[entry_id] + 1)
-                for entry_id, fields in items(taken)
-            ]
+                taken = await self._redis.xclaim(stream, self.group, self.consumer, min_idle_ms, [*ids])
+            partition = self._partitions[stream]
+            claimed += [Entry(partition, key, fields, found[stream, key]) for key, fields in items(taken)]
         return claimed
 
     async def hold(self) -> None:
@@ -199,7 +205,6 @@ class GroupStreams:
             raise error
         log.warning("Consumer group is missing", action="group_missing", group=self.group, reason=str(error))
         await self.ensure()
-
 
 
 def _is_missing(error: Exception) -> bool:

@@ -58,18 +58,18 @@ class Supervisor:
         return self.started and all(now - beat <= self._set.stall_s for beat in self._beats.values())
 
     async def pause(self, seconds: float) -> bool:
-        """Wait `seconds`, or less when the stop comes; returns whether it came."""
+        """Wait `seconds`, or less when the end comes; returns whether it came."""
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(0 if self._ends() else seconds):
                 await self._stopping.wait()
         except TimeoutError:
-            return False
+            return self._ends()
         return True
 
     async def _repeat(self, name: str, step: Step) -> None:
         """A failure is counted, told and followed by a growing pause."""
         backoff_s = self._set.first_backoff_s
-        while not self._stopping.is_set():
+        while not self._ends():
             self.beat(name)
             try:
                 await step()
@@ -86,3 +86,12 @@ class Supervisor:
                 continue
             await self.pause(backoff_s)
             backoff_s = min(backoff_s * 2, self._set.last_backoff_s)
+
+    def _ends(self) -> bool:
+        """Whether a stop was asked for, or this task was cancelled.
+
+        redis-py swallows a cancellation that comes while it connects in vain; a loop that only waited for the exception
+        would then never end.
+        """
+        task = asyncio.current_task()
+        return self._stopping.is_set() or (task is not None and task.cancelling() > 0)
