@@ -13,7 +13,8 @@ from typing import Final
 import httpx
 
 from local import migrations
-from local.children import kill_tree, send, spawn, tree, wait_until
+from local.children import kill_tree, send, spawn, tree
+from local.waiting import wait_until
 from local.ports import free_port
 from local.server import running
 from local.servers import Postgres, Valkey

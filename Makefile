@@ -1,0 +1,73 @@
+# What one does with this repository. `make` alone lists it.
+#
+# Recipes start the last program of a line with `exec`: make then signals the program itself, not a shell around it,
+# so that ending make ends what it runs.
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+INSTALLED := .venv/.installed
+COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-header
+SOURCES := $(wildcard api worker baseline client bench workloads protocol local migrations tests)
+
+.DEFAULT_GOAL := help
+.PHONY: help up check-migrations test unit bench chaos check fmt lock upgrade install clean clean-data
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: $(INSTALLED) ## run everything on this machine: servers, migrations, api, worker (Ctrl-C ends it)
+	@exec .venv/bin/python -m local up
+
+test: $(INSTALLED) ## every test but the benchmarks, against servers of its own
+	@exec .venv/bin/python -m pytest -n 2 --dist loadgroup --benchmark-disable -m "not benchmark" $(PYTEST_ARGS)
+
+unit: $(INSTALLED) ## the tests that need no server
+	@exec .venv/bin/python -m pytest -n 2 --benchmark-disable -m "not servers and not benchmark" $(PYTEST_ARGS)
+
+bench: $(INSTALLED) ## the benchmarks: they measure and assert nothing about time
+	@exec .venv/bin/python -m pytest -m benchmark $(PYTEST_ARGS)
+
+chaos: $(INSTALLED) ## a storm of faults under load, then proof that nothing was lost (SEED=7 TASKS=300 SECONDS=120)
+	@exec .venv/bin/python -m tests.chaos.storm $(if $(SEED),--seed $(SEED)) --tasks $(or $(TASKS),300) --seconds $(or $(SECONDS),120)
+
+check: $(INSTALLED) ## lint, format, types, import rules, and whether the migrations match the tables
+	@exec .venv/bin/ruff check
+	@exec .venv/bin/ruff format --check
+	@exec .venv/bin/mypy $(SOURCES)
+	@exec .venv/bin/lint-imports
+	@exec .venv/bin/python -m local check-migrations
+
+check-migrations: $(INSTALLED) ## only the last part of check: migrate an empty database and compare
+	@exec .venv/bin/python -m local check-migrations
+
+fmt: $(INSTALLED) ## format, and fix what ruff can fix
+	@exec .venv/bin/ruff check --fix --exit-zero --quiet
+	@exec .venv/bin/ruff format
+
+lock: $(INSTALLED) ## lock requirements/*.in again, keeping the versions that still fit
+	@exec $(COMPILE) requirements/run.in --output-file requirements/run.txt
+	@exec $(COMPILE) requirements/dev.in --constraint requirements/run.txt --output-file requirements/dev.txt
+
+upgrade: $(INSTALLED) ## lock the newest versions of everything
+	@exec $(COMPILE) --upgrade requirements/run.in --output-file requirements/run.txt
+	@exec $(COMPILE) --upgrade requirements/dev.in --constraint requirements/run.txt --output-file requirements/dev.txt
+
+install: $(INSTALLED) ## make the virtual environment from the lock (the other targets do it when it is needed)
+
+# The stamp is written last. Without it the environment is one that was never finished, and is made anew.
+$(INSTALLED): requirements/dev.txt
+	@exec $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	@test -e $@ || exec rm -rf .venv
+	@rm -f $@
+	@echo "Installing the locked dependencies into .venv (once; about a minute)"
+	@test -d .venv || exec $(PYTHON) -m venv .venv
+	@exec .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@exec touch $@
+
+clean: ## remove the virtual environment and every cache; the data stays
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks
+	@find . -name __pycache__ -type d -not -path './.local/*' -prune -exec rm -rf {} +
+
+clean-data: $(INSTALLED) ## remove the data that `make up` keeps in LOCAL_DIR (.local)
+	@exec .venv/bin/python -m local clean-data

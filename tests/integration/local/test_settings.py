@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from local.reach import without_password
+from local.settings import ROOT, BadSettings, from_environment
+
+VARIABLES = (
+    *("API_HOST", "API_PORT", "API_REPLICAS", "WORKERS", "VALKEY_PORT", "LOCAL_DIR"),
+    *("REDIS_URL", "DATABASE_URL", "WORKER_DRAIN_S"),
+)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_with_nothing_set_there_is_one_of_each_on_the_usual_ports() -> None:
+    settings = from_environment()
+    assert list(settings.api_ports) == [8000]
+    assert settings.workers == 1
+    assert settings.local_dir == ROOT / ".local"
+    assert [port.variable for port in settings.wanted_ports()] == ["API_PORT"]
+
+
+def test_replicas_have_consecutive_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_PORT", "9000")
+    monkeypatch.setenv("API_REPLICAS", "3")
+    monkeypatch.setenv("VALKEY_PORT", "9100")
+    assert [port.port for port in from_environment().wanted_ports()] == [9000, 9001, 9002, 9100]
+
+
+def test_the_port_of_a_server_that_is_not_started_is_not_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VALKEY_PORT", "9100")
+    monkeypatch.setenv("REDIS_URL", "redis://elsewhere/0")
+    assert [port.port for port in from_environment().wanted_ports()] == [8000]
+
+
+@pytest.mark.parametrize(
+    ("local_dir", "meant"),
+    [
+        ("data", ROOT / "data"),
+        ("/srv/data", Path("/srv/data")),
+        ("~/data", Path.home() / "data"),
+        ("", ROOT / ".local"),
+    ],
+)
+def test_a_relative_folder_is_one_of_the_repository(
+    monkeypatch: pytest.MonkeyPatch, local_dir: str, meant: Path
+) -> None:
+    monkeypatch.setenv("LOCAL_DIR", local_dir)
+    assert from_environment().local_dir == meant
+
+
+def test_every_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_PORT", "eighty")
+    monkeypatch.setenv("WORKERS", "0")
+    with pytest.raises(BadSettings, match=r"API_PORT: .*integer.*; WORKERS: .*greater"):
+        from_environment()
+
+
+def test_replicas_past_the_last_port_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_PORT", "65535")
+    monkeypatch.setenv("API_REPLICAS", "2")
+    with pytest.raises(BadSettings, match=r"^API_REPLICAS=2 from API_PORT=65535 on goes past port 65535$"):
+        from_environment()
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [("127.0.0.1", "http://127.0.0.1:1"), ("0.0.0.0", "http://127.0.0.1:1"), ("::", "http://[::1]:1")],  # noqa: S104
+)
+def test_an_api_that_listens_everywhere_is_reached_at_home(
+    monkeypatch: pytest.MonkeyPatch, host: str, url: str
+) -> None:
+    monkeypatch.setenv("API_HOST", host)
+    assert from_environment().api_url(1) == url
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://user:secret@host:6379/0", "redis://user:***@host:6379/0"),
+        ("redis://:secret@host/0", "redis://:***@host/0"),
+        ("redis://host:6379/0", "redis://host:6379/0"),
+        ("postgresql://postgres@/postgres?host=/run/pg", "postgresql://postgres@/postgres?host=/run/pg"),
+    ],
+)
+def test_a_password_is_not_shown(url: str, shown: str) -> None:
+    assert without_password(url) == shown

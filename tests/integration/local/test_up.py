@@ -1,0 +1,272 @@
+"""`python -m local up`, started and ended as a user does it, with the real api and worker."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import psutil
+import pytest
+
+from local.children import end_processes, has_ended
+from local.ports import free_port
+from local.settings import ROOT
+from local.waiting import wait_until
+
+pytestmark = [pytest.mark.xdist_group("up"), pytest.mark.timeout(180)]
+
+_READY_S: Final = 60.0
+"""Twice what `up` itself waits for the api, for the rest of the start and a busy machine."""
+_STOP_S: Final = 30.0
+
+
+class Run:
+    """One `python -m local up` with its output in a file. `end()` ends it whatever state it is in."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.folder = folder
+        self.port = int(environment.setdefault("API_PORT", str(free_port())))
+        self._output = tempfile.NamedTemporaryFile(prefix="up-", suffix=".log")  # noqa: SIM115 - closed by end()
+        inherited = {key: value for key, value in os.environ.items() if key not in {"REDIS_URL", "DATABASE_URL"}}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "local", "up"],
+            cwd=ROOT,
+            env={**inherited, "LOCAL_DIR": str(folder), "WORKER_CONCURRENCY": "1", **environment},
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    @property
+    def output(self) -> str:
+        return Path(self._output.name).read_text(errors="replace")
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def wait_for(self, text: str) -> None:
+        """Until `text` is in the output. Fails when it ends, or does not say it, before."""
+        wait_until(lambda: text in self.output or self.process.poll() is not None, timeout_s=_READY_S)
+        assert text in self.output, self.output
+
+    def wait_until_ready(self) -> None:
+        self.wait_for("Everything is ready")
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Signal it, and its exit code."""
+        self.process.send_signal(number)
+        return self.exit_code()
+
+    def exit_code(self) -> int:
+        return self.process.wait(_STOP_S)
+
+    def processes(self) -> list[psutil.Process]:
+        """Whatever runs on its behalf, whoever the parent is by now."""
+        return [process for process in psutil.process_iter() if self._is_ours(process) and not has_ended(process)]
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        end_processes(self.processes(), patience_s=0)
+        self._output.close()
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        try:
+            known_by_environment = process.environ().get("LOCAL_DIR") == str(self.folder)
+            return process.pid != os.getpid() and (
+                known_by_environment or Path(process.cwd()).is_relative_to(self.folder)
+            )
+        except (psutil.Error, OSError):
+            return False
+
+
+Start = Callable[..., Run]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts one in a folder of its own, or in that of another: `start(folder=…, VARIABLE=…)`."""
+    runs: list[Run] = []
+    with tempfile.TemporaryDirectory(prefix="up-") as own:
+
+        def start(folder: Path | None = None, **environment: str) -> Run:
+            runs.append(Run(folder or Path(own) / str(len(runs)), **environment))
+            return runs[-1]
+
+        try:
+            yield start
+        finally:
+            for run in runs:
+                run.end()
+
+
+def is_ready(url: str) -> bool:
+    return httpx.get(f"{url}/readyz", trust_env=False).status_code == httpx.codes.OK
+
+
+def submit(run: Run) -> str:
+    """A short task, and its id."""
+    body = {"kind": "compute_pi", "params": {"digits": 5, "pace_ms": [0, 0]}}
+    response = httpx.post(f"{run.url}/tasks", json=body, trust_env=False)
+    assert response.status_code == httpx.codes.ACCEPTED, response.text
+    return str(response.json()["id"])
+
+
+def task(run: Run, task_id: str, *, wait_s: int = 0) -> dict[str, Any]:
+    """The task as the api tells it, with its result once it has one."""
+    headers = {"Prefer": f"wait={wait_s}"} if wait_s else {}
+    with httpx.Client(base_url=run.url, trust_env=False, timeout=wait_s + 5) as client:
+        found: dict[str, Any] = client.get(f"/tasks/{task_id}", headers=headers).raise_for_status().json()
+        return {**found, "result": client.get(f"/tasks/{task_id}/result").json()}
+
+
+def test_it_serves_until_sigterm_and_then_nothing_is_left_but_the_data(start: Start) -> None:
+    first = start()
+    first.wait_until_ready()
+    assert is_ready(first.url)
+    finished = task(first, submit(first), wait_s=20)
+    assert finished["state"] == "succeeded"
+    assert {"postgres", "valkey-server"} < {process.name() for process in first.processes()}
+    assert first.stop() == 0
+    assert first.processes() == []
+    assert "Traceback" not in first.output
+
+    second = start(folder=first.folder, API_REPLICAS="2", WORKERS="2", API_PORT=str(two_free_ports()))
+    second.wait_until_ready()
+    kept = ("id", "kind", "params", "state", "attempt", "seq", "progress", "result")
+    found = task(second, finished["id"])
+    assert {key: found[key] for key in kept} == {key: finished[key] for key in kept}
+    assert_all_is_said(second, f"http://127.0.0.1:{second.port + 1}")
+    assert second.stop(signal.SIGINT) == 0
+    assert second.processes() == []
+
+
+def assert_all_is_said(run: Run, second_replica: str) -> None:
+    """With two of each: where they are, and whose line is whose."""
+    assert is_ready(second_replica)
+    assert f"API            {run.url}  and 1 more: {second_replica}\n" in run.output
+    assert f"{run.url}/docs" in run.output
+    assert "postgresql+asyncpg://postgres@/postgres?host=" in run.output
+    assert re.search(r"redis://127\.0\.0\.1:\d+/0", run.output)
+    for name in ("api-1", "api-2", "worker-1", "worker-2"):
+        assert re.search(rf"^\d\d:\d\d:\d\d {name} +\| ", run.output, re.MULTILINE)
+
+
+@pytest.mark.parametrize("moment", ["Starting PostgreSQL", "Migrating the database", "api-1 started"])
+def test_sigterm_while_it_starts_leaves_no_process(start: Start, moment: str) -> None:
+    run = start()
+    run.wait_for(moment)
+    assert run.stop() == 0
+    assert run.processes() == []
+    assert "Traceback" not in run.output
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a child cannot ask for a signal at its parent's death")
+def test_two_run_side_by_side_and_one_that_is_killed_leaves_no_obstacle(start: Start) -> None:
+    killed, other = runs = [start(), start()]
+    for run in runs:
+        run.wait_until_ready()
+    ids = [submit(run) for run in runs]
+    assert [task(run, task_id, wait_s=20)["state"] for run, task_id in zip(runs, ids, strict=True)] == ["succeeded"] * 2
+    assert httpx.get(f"{other.url}/tasks/{ids[0]}", trust_env=False).status_code == httpx.codes.NOT_FOUND
+
+    killed.process.kill()
+    killed.process.wait()
+    again = start(folder=killed.folder)
+    again.wait_until_ready()
+    assert task(again, ids[0])["state"] == "succeeded"
+    assert is_ready(other.url)
+    assert [run.stop() for run in (again, other)] == [0, 0]
+    assert wait_until(lambda: not killed.processes() and not other.processes(), timeout_s=_STOP_S)
+
+
+@pytest.mark.parametrize(("victim", "moment"), [("worker", "Ctrl-C"), ("postgres", "api-1 started")])
+def test_when_a_process_dies_the_others_end_and_so_does_it_with_an_error(
+    start: Start, victim: str, moment: str
+) -> None:
+    run = start()
+    run.wait_for(moment)
+    main_process(run, victim).kill()
+    assert run.exit_code() == 1
+    assert "has ended by itself, so all were stopped" in run.output
+    assert run.processes() == []
+
+
+def test_a_taken_port_is_named_before_anything_is_started(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        run = start(API_PORT=str(port))
+        assert run.exit_code() == 1
+    assert f"port {port} on 127.0.0.1 is taken" in run.output
+    assert "API_PORT" in run.output
+    assert "Starting" not in run.output
+
+
+def test_a_second_one_in_the_same_folder_is_told_of_the_first(start: Start) -> None:
+    first = start()
+    first.wait_for("Starting PostgreSQL")
+    second = start(folder=first.folder)
+    assert second.exit_code() == 1
+    assert f"(pid {first.process.pid})" in second.output
+    assert "LOCAL_DIR" in second.output
+    assert first.process.poll() is None
+    assert first.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("variable", "url", "named"),
+    [
+        ("REDIS_URL", "redis://user:secret@127.0.0.1:1/0", "Redis at redis://user:***@127.0.0.1:1/0 (REDIS_URL)"),
+        ("DATABASE_URL", "postgresql://u:secret@127.0.0.1:1/x", "PostgreSQL at postgresql://u:***@127.0.0.1:1/x"),
+    ],
+)
+def test_a_server_of_somebody_else_that_is_not_there_is_named(
+    start: Start, variable: str, url: str, named: str
+) -> None:
+    run = start(**{variable: url}, REACH_TIMEOUT_S="1")
+    assert run.exit_code() == 1
+    assert named in run.output
+    assert "refused" in run.output
+    assert "secret" not in run.output
+    assert run.processes() == []
+
+
+def test_servers_of_somebody_else_are_used(start: Start, redis_url: str, database_url: str) -> None:
+    run = start(REDIS_URL=redis_url, DATABASE_URL=database_url)
+    run.wait_until_ready()
+    assert task(run, submit(run), wait_s=20)["state"] == "succeeded"
+    assert {"postgres", "valkey-server"}.isdisjoint(process.name() for process in run.processes())
+    assert run.stop() == 0
+
+
+def test_a_setting_that_makes_no_sense_is_named(start: Start) -> None:
+    run = start(WORKERS="many")
+    assert run.exit_code() == 1
+    assert "WORKERS: " in run.output
+
+
+def two_free_ports() -> int:
+    """The first of two consecutive ones."""
+    while True:
+        first = free_port()
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", first + 1)):
+                return first
+
+
+def main_process(run: Run, what: str) -> psutil.Process:
+    """The first process of a program or a server."""
+    found = [
+        process for process in run.processes() if process.name() == what or process.cmdline()[1:] == ["-m", what]
+    ]  # of the worker's pool too, perhaps, but the first is the oldest
+    return min(found, key=lambda process: (process.create_time(), process.pid))
