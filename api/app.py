@@ -20,13 +20,14 @@ from api.dispatch.attempts import Attempts
 from api.dispatch.broker import Broker
 from api.dispatch.dispatcher import Dispatcher
 from api.dispatch.sweeper import Sweeper
+from api.live.ending import end
 from api.live.hub import Hub
 from api.live.reader import HistoryUnavailable, Position, Reader
 from api.live.session import Live
 from api.projection.consumer import Projection
 from api.projection.read import TaskReader
 from api.projection.status import ProjectionSettings
-from api.routes import events, health, metrics, problems, tasks, websocket
+from api.routes import events, health, metrics, multiplex, problems, tasks, websocket
 from api.routes.readiness import Readiness
 from api.routes.services import Services
 from api.routes.sockets import Sockets
@@ -64,7 +65,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         lifespan=lifespan,
         root_path=settings.api_root_path,
     )
-    for router in (tasks.router(kinds), events.router, websocket.router, health.router, metrics.router):
+    for router in (tasks.router(kinds), *(room.router for room in (events, websocket, multiplex, health, metrics))):
         app.include_router(router)
     problems.install(app, kinds)
     app.add_middleware(problems.BodyLimit, limit=settings.body_limit)
@@ -136,16 +137,15 @@ async def _background(stack: AsyncExitStack, work: Any, name: str, projection: P
     """Run `work` until the end of the stack; the projection is asked to finish its batch first."""
     task = asyncio.create_task(work, name=name)
 
-    async def end() -> None:
+    async def stop() -> None:
         if projection is not None:
             try:
                 await projection.stop()
             except TimeoutError:
                 log.warning("Projection not drained", action="not_drained")
-        task.cancel()
-        await asyncio.wait([task])
+        await end(task)
 
-    stack.push_async_callback(end)
+    stack.push_async_callback(stop)
 
 
 def _readiness(

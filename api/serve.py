@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 
 import structlog
 import uvicorn
@@ -10,7 +11,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import ArgumentError
 
 from api.app import connect, create_app
-from api.server import WebSocketProtocol
+from api.server import Server, WebSocketProtocol
 from api.settings import ApiSettings
 from api.storage.database import create_engine, wait_until_reachable
 from api.storage.errors import StorageError
@@ -77,13 +78,19 @@ def serve(settings: ApiSettings) -> int:
     try:
         app = create_app(settings)
         asyncio.run(_wait(settings))
-    except (WorkloadError, CannotStart, ArgumentError) as error:
+    except ArgumentError as error:
+        log.error("Api cannot start", action="start_failed", reason=f"DATABASE_URL: {error}")  # noqa: TRY400 - as below
+        return 1
+    except (WorkloadError, CannotStart) as error:
         log.error("Api cannot start", action="start_failed", reason=str(error))  # noqa: TRY400 - no traceback wanted
         return 1
     except KeyboardInterrupt:
         return 130
     WebSocketProtocol.send_buffer_bytes = settings.send_buffer_bytes
-    server = uvicorn.Server(
+    # uvicorn sends itself the signal once more when it has ended in good order; the exit code is to tell that instead.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    server = Server(
         uvicorn.Config(
             app,
             host=settings.api_host,
@@ -99,5 +106,8 @@ def serve(settings: ApiSettings) -> int:
             ws_per_message_deflate=False,  # costs 10 KiB and more a connection, and the time of the shared loop
         )
     )
-    server.run()
+    try:
+        server.run()
+    except SystemExit:  # the port is taken, or the application did not start: uvicorn has logged it
+        return 1
     return 0 if server.started else 1

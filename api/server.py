@@ -1,10 +1,12 @@
-"""The WebSocket protocol of the server: uvicorn's, with what slow and silent peers need (docs/protocol.md §8).
+"""The server and its WebSocket protocol: uvicorn's, with what slow and silent peers need (docs/protocol.md §8).
 
 - The kernel's send buffer is small. By default it grows to megabytes, which a peer that does not read would fill before
   anyone notices; and what lies there is stale when it is read at last.
 - A close frame does not wait until the peer has read what is before it; it is put behind that, and the connection is
   cut when the peer has not taken it in time.
 - A peer that does not answer a ping is closed with 4012.
+- A server that goes away first tells its followers to resume, with 4001. By itself uvicorn would close them with 1012,
+  and wait for answers that have no end.
 """
 
 from __future__ import annotations
@@ -13,11 +15,25 @@ import asyncio
 import socket
 from typing import Any, ClassVar, Final
 
+import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from api.routes.services import Services
 
 NO_PONG: Final = 4012
 _LINGER_S: Final = 30.0
 _HIGH_WATER: Final = 64 * 2**10
+_GOODBYE_S: Final = 5.0
+
+
+class Server(uvicorn.Server):
+    """One server, of the application that `api.app.create_app` makes."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Say goodbye, and then end as uvicorn does: no new connections, finish requests, end the application."""
+        services: Services = self.lifespan.state["services"]
+        await services.sockets.drain(_GOODBYE_S)
+        await super().shutdown(sockets)
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):

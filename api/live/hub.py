@@ -7,7 +7,7 @@ connection, with a resync: first the server confirms it, then the follower reads
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -15,9 +15,12 @@ from uuid import UUID
 
 import structlog
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from api.live.subscription import Subscription
+from api.live.ending import end
+from api.live.subscription import Budget, Subscription
 from protocol.events import LiveMessage
 from protocol.keys import TaskKeys
 
@@ -53,31 +56,36 @@ class Hub:
     """Receives for all followers of this process. `redis` must not decode, nor retry by itself."""
 
     def __init__(self, redis: Redis, *, partitions: int, queue_bytes: int) -> None:
-        self._pubsub: Any = redis.pubsub()
+        self._redis = redis
         self._partitions = partitions
-        self._queue_bytes = queue_bytes
+        self.queue_bytes = queue_bytes
         self._channels: dict[bytes, _Channel] = {}
+        self._changed: set[bytes] = set()
+        self._anything_changed = asyncio.Event()
         self._beat: float | None = None
         self.counters = HubCounters()
 
     async def run(self) -> None:
         """Forward until cancelled. A lost connection is made again; its followers are told to resync."""
         backoff_s = _FIRST_BACKOFF_S
-        try:
-            while True:
-                try:
-                    await self._pubsub.ssubscribe(_IDLE_CHANNEL, *self._channels)
+        while True:
+            try:
+                pubsub: Any
+                async with self._redis.pubsub() as pubsub:
+                    self._changed.clear()
+                    await pubsub.ssubscribe(_IDLE_CHANNEL, *self._channels)
+                    # Errors are raised as they are. By itself the connection would be made again in the middle of one,
+                    # while the other task uses it too; it is given up as a whole instead.
+                    pubsub.connection.retry = Retry(NoBackoff(), 0, supported_errors=())
                     backoff_s = _FIRST_BACKOFF_S
-                    await self._forward()
-                except (RedisError, OSError, TimeoutError) as error:
-                    self.counters.reconnects += 1
-                    log.warning("Live connection lost", action="live_lost", reason=f"{type(error).__name__}: {error}")
-                except Exception:  # a supervisor: one bad answer must not end live delivery
-                    log.exception("Hub failed", action="hub_failed")
-                await asyncio.sleep(backoff_s)
-                backoff_s = min(backoff_s * 2, _LAST_BACKOFF_S)
-        finally:
-            await self._pubsub.aclose()
+                    await _until_one_ends(self._forward(pubsub), self._tell(pubsub))
+            except (RedisError, OSError, TimeoutError) as error:
+                self.counters.reconnects += 1
+                log.warning("Live connection lost", action="live_lost", reason=f"{type(error).__name__}: {error}")
+            except Exception:  # a supervisor: one bad answer must not end live delivery
+                log.exception("Hub failed", action="hub_failed")
+            await asyncio.sleep(backoff_s)
+            backoff_s = min(backoff_s * 2, _LAST_BACKOFF_S)
 
     def healthy(self, within_s: float = 10.0) -> bool:
         """Whether the connection was read within the last `within_s`."""
@@ -89,41 +97,56 @@ class Hub:
         return sum(len(channel.subscriptions) for channel in self._channels.values())
 
     @asynccontextmanager
-    async def subscribe(self, task: UUID, on_overflow: Callable[[], None]) -> AsyncIterator[Subscription]:
-        """A subscription to `task`. It gets its first resync when the server has confirmed it."""
+    async def subscribe(
+        self, task: UUID, on_overflow: Callable[[], None], budget: Budget | None = None
+    ) -> AsyncIterator[Subscription]:
+        """A subscription to `task`. It gets its first resync when the server has confirmed it.
+
+        Nothing is sent here, so that a follower that is cancelled breaks off nothing: `run` tells the server.
+        """
         name = TaskKeys.of(task, self._partitions).live.encode()
-        subscription = Subscription(self._queue_bytes, lambda: self._overflowed(on_overflow))
+        subscription = Subscription(budget or Budget(self.queue_bytes), lambda: self._overflowed(on_overflow))
         channel = self._channels.get(name)
         if channel is None:
             channel = self._channels[name] = _Channel(task)
-            channel.subscriptions.add(subscription)
-            await self._command(self._pubsub.ssubscribe, name)
+            self._change(name)
         else:
-            channel.subscriptions.add(subscription)
             subscription.resync()  # confirmed before, or its confirmation resyncs once more
+        channel.subscriptions.add(subscription)
         try:
             yield subscription
         finally:
             channel.subscriptions.discard(subscription)
-            if not channel.subscriptions and self._channels.get(name) is channel:
+            subscription.close()
+            if not channel.subscriptions:
                 del self._channels[name]
-                await self._command(self._pubsub.sunsubscribe, name)
+                self._change(name)
 
     def _overflowed(self, on_overflow: Callable[[], None]) -> None:
         self.counters.overflows += 1
         on_overflow()
 
-    async def _command(self, command: Callable[[bytes], Any], channel: bytes) -> None:
-        """Tell the server; when it cannot be told now, `run` subscribes to everything again anyway."""
-        try:
-            await command(channel)
-        except (RedisError, OSError, TimeoutError) as error:
-            log.warning("Channel not told", action="channel_not_told", reason=str(error))
+    def _change(self, channel: bytes) -> None:
+        self._changed.add(channel)
+        self._anything_changed.set()
 
-    async def _forward(self) -> None:
+    async def _tell(self, pubsub: Any) -> None:
+        """Subscribe to the channels that followers came to, and leave those that the last one left."""
+        this = asyncio.current_task()
+        while this is not None and not this.cancelling():  # a command may forget that it was cancelled: `end`
+            await self._anything_changed.wait()
+            self._anything_changed.clear()
+            changed, self._changed = self._changed, set()
+            wanted = changed & self._channels.keys()
+            if wanted:
+                await pubsub.ssubscribe(*wanted)
+            if changed - wanted:
+                await pubsub.sunsubscribe(*changed - wanted)
+
+    async def _forward(self, pubsub: Any) -> None:
         count = 0
         while True:
-            message = await self._pubsub.get_message(timeout=_POLL_S)
+            message = await pubsub.get_message(timeout=_POLL_S)
             self._beat = asyncio.get_running_loop().time()
             if message is None:
                 continue
@@ -150,3 +173,14 @@ class Hub:
             return
         for subscription in channel.subscriptions:
             subscription.offer(message)
+
+
+async def _until_one_ends(*works: Coroutine[Any, Any, None]) -> None:
+    """Run `works` side by side until one ends, and end the others; raises what that one has raised."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await end(*tasks)
+    for task in done:
+        task.result()

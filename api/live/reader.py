@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+from api.live.errors import BadCursor
+from protocol.cursor import Cursor
 from protocol.log import AsyncLog
 
 
@@ -48,6 +50,15 @@ class Reading:
     expired: bool = False
 
 
+def honoured(cursor: Cursor | None, reading: Reading) -> bool:
+    """Whether a stream can go on after `cursor`, or has to start over (docs/protocol.md §7). Raises BadCursor."""
+    if cursor is None or cursor.epoch not in {None, reading.epoch}:
+        return False
+    if cursor.epoch is None and cursor.seq > reading.seq:
+        raise BadCursor(f"the cursor {cursor} is ahead of the task, whose newest event is {reading.seq}")
+    return cursor.seq <= reading.seq
+
+
 class Reader:
     """Reads tasks. Raises redis.RedisError and HistoryUnavailable."""
 
@@ -64,10 +75,9 @@ class Reader:
         first = page.events[0][0] if page.events else head.seq + 1
         if first <= after + 1:
             return Reading(head.epoch, head.seq, head.closed, page.events)
-        older = _contiguous(after, await self._history.read(task, after, min(limit, first - after - 1)))
-        if older:
-            return Reading(head.epoch, head.seq, head.closed, older)
-        return Reading(head.epoch, head.seq, head.closed, [], missing=first - 1)
+        older = await self._history.read(task, after, min(limit, first - after - 1))
+        events, missing = _continuous(after, older, first - 1)
+        return Reading(head.epoch, head.seq, head.closed, events, missing)
 
     async def newest(self, task: UUID) -> tuple[str, int] | None:
         """Epoch and newest seq of a task that Redis knows."""
@@ -78,14 +88,14 @@ class Reader:
         position = await self._history.position(task)
         if position is None:
             return None
-        events = await self._history.read(task, after, limit)
-        whole = _contiguous(after, events)
-        missing = 0
-        if not whole and after < position.seq:
-            missing = events[0][0] - 1 if events else position.seq
-        return Reading(position.epoch, position.seq, position.finished, whole, missing, expired=True)
+        found = await self._history.read(task, after, limit)
+        events, missing = _continuous(after, found, position.seq)
+        return Reading(position.epoch, position.seq, position.finished, events, missing, expired=True)
 
 
-def _contiguous(after: int, events: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
-    """The events that follow `after` without a hole."""
-    return [event for number, event in enumerate(events, start=after + 1) if event[0] == number]
+def _continuous(after: int, found: list[tuple[int, bytes]], last: int) -> tuple[list[tuple[int, bytes]], int]:
+    """Those of `found` that follow `after` without a hole; or how far the hole goes, `last` when nothing was found."""
+    events = [event for number, event in enumerate(found, start=after + 1) if event[0] == number]
+    if events or after >= last:
+        return events, 0
+    return [], found[0][0] - 1 if found else last

@@ -16,11 +16,11 @@ from uuid import UUID
 import structlog
 from redis.exceptions import RedisError
 
-from api.live.errors import BadCursor, LiveUnavailable, NoSuchTask, TooSlow
+from api.live.errors import LiveUnavailable, NoSuchTask, TooSlow
 from api.live.hub import Hub
 from api.live.merge import merge
-from api.live.reader import HistoryUnavailable, Reader, Reading
-from api.live.subscription import Subscription
+from api.live.reader import HistoryUnavailable, Reader, Reading, honoured
+from api.live.subscription import Budget, Subscription
 from protocol.cursor import Cursor
 from protocol.events import LiveKind, LiveMessage, encode_frame
 
@@ -75,18 +75,23 @@ class Live:
         self.counters = SessionCounters()
 
     async def follow(
-        self, task: UUID, cursor: Cursor | None = None, on_overflow: Callable[[], None] = lambda: None
+        self,
+        task: UUID,
+        cursor: Cursor | None = None,
+        on_overflow: Callable[[], None] = lambda: None,
+        budget: Budget | None = None,
     ) -> AsyncGenerator[Frame, None]:
         """Frames of `task` from after `cursor`; the first is `hello`, the last holds the terminal event.
 
-        `on_overflow` is called, once, when the follower takes too little; the next frame then raises TooSlow. Raises
-        NoSuchTask, BadCursor, TooSlow, LiveUnavailable. Close the iterator (`contextlib.aclosing`) to unsubscribe.
+        `on_overflow` is called, once, when the follower takes too little; the next frame then raises TooSlow. Followers
+        of one connection share a `budget`; without one the follower has its own. Close the iterator
+        (`contextlib.aclosing`) to unsubscribe. Raises NoSuchTask, BadCursor, TooSlow, LiveUnavailable.
         """
         session = _Session(self, task)
         start = await session.start(cursor)
         self.counters.opened += 1
         yield start
-        async with self.hub.subscribe(task, lambda: session.overflow(on_overflow)) as subscription:
+        async with self.hub.subscribe(task, lambda: session.overflow(on_overflow), budget) as subscription:
             try:
                 async for frame in session.frames(subscription):
                     self.counters.frames += 1
@@ -112,11 +117,7 @@ class _Session:
         """Find the task and where to begin; returns the hello."""
         after = cursor.seq if cursor is not None else 0
         reading = await self._read(after, limit=1)
-        resumed = cursor is not None and cursor.epoch in {None, reading.epoch}
-        if after > reading.seq:
-            if cursor is not None and cursor.epoch is None:
-                raise BadCursor(f"the cursor {cursor} is ahead of the task, whose newest event is {reading.seq}")
-            resumed = False
+        resumed = honoured(cursor, reading)
         self._position = after if resumed else 0
         return self._hello(reading, resumed=resumed)
 
@@ -155,21 +156,24 @@ class _Session:
         subscription.replaying = True
         while not self._done:
             reading = await self._read(self._position, self._page)
-            if reading.epoch != self._epoch:
-                self._position = 0
-                yield self._hello(reading, resumed=False)
-                continue
             if reading.missing:
                 reading = await self._missing_again(reading)
-                if reading.missing:
-                    yield self._gap(reading.missing)
-                    continue
-            if reading.events:
-                yield self._page_frame(reading.events)
-            if self._position >= reading.seq:
-                self._done = reading.closed
-                break
+            if self._begins_anew(reading):
+                self._position = 0
+                yield self._hello(reading, resumed=False)
+            elif reading.missing:
+                yield self._gap(reading.missing)
+            else:
+                if reading.events:
+                    yield self._page_frame(reading.events)
+                if self._position >= reading.seq:
+                    self._done = reading.closed
+                    break
         subscription.replaying = False
+
+    def _begins_anew(self, reading: Reading) -> bool:
+        """Whether the task is in another life, or Redis came back older than what the follower has seen."""
+        return reading.epoch != self._epoch or (self._position > reading.seq and not reading.expired)
 
     def _page_frame(self, events: list[tuple[int, bytes]]) -> Frame:
         frame = encode_frame([event for _, event in events])
@@ -184,7 +188,7 @@ class _Session:
         clock = asyncio.get_running_loop().time
         deadline = clock() + self._limits.patience_s
         backoff_s = _FIRST_BACKOFF_S
-        while reading.missing and clock() < deadline:
+        while reading.missing and not self._begins_anew(reading) and clock() < deadline:
             await asyncio.sleep(backoff_s)
             backoff_s = min(backoff_s * 2, _LAST_BACKOFF_S)
             reading = await self._read(self._position, self._page)

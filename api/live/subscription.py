@@ -17,15 +17,29 @@ class Taken:
     resync: bool
 
 
+@dataclass(slots=True)
+class Budget:
+    """Bytes that may wait for one connection, over all of its subscriptions."""
+
+    max_bytes: int
+    used: int = 0
+
+    @property
+    def exceeded(self) -> bool:
+        """Whether more waits than may."""
+        return self.used > self.max_bytes
+
+
 class Subscription:
     """One follower's queue.
 
-    When it is too long, superseded progress is dropped from it. When that does not help it overflows: it is emptied
-    and, unless the follower is replaying anyway, `on_overflow` is called once and nothing is taken any more.
+    When too much waits for its connection, superseded progress is dropped from it. When that does not help it
+    overflows: it is emptied and, unless the follower is replaying anyway, `on_overflow` is called once and nothing is
+    taken any more.
     """
 
-    def __init__(self, max_bytes: int, on_overflow: Callable[[], None]) -> None:
-        self._max_bytes = max_bytes
+    def __init__(self, budget: Budget, on_overflow: Callable[[], None]) -> None:
+        self._budget = budget
         self._on_overflow = on_overflow
         self._queue: list[LiveMessage] = []
         self._bytes = 0
@@ -40,10 +54,10 @@ class Subscription:
         if self._overflowed:
             return
         self._queue.append(message)
-        self._bytes += _size(message)
-        if self._bytes > self._max_bytes:
+        self._account(_size(message))
+        if self._budget.exceeded:
             self._drop_superseded()
-        if self._bytes > self._max_bytes:
+        if self._budget.exceeded:
             self._overflow()
         self._filled.set()
 
@@ -61,8 +75,14 @@ class Subscription:
             return None
         self._filled.clear()
         taken = Taken(self._queue, self._resync)
-        self._queue, self._bytes, self._resync = [], 0, False
+        self._empty()
+        self._resync = False
         return taken
+
+    def close(self) -> None:
+        """Nothing is taken any more: what waits is dropped, and its bytes are given back."""
+        self._overflowed = True
+        self._empty()
 
     def _drop_superseded(self) -> None:
         """Keep the newest of the messages that hold only progress; the one after a dropped one accounts for it."""
@@ -73,7 +93,7 @@ class Subscription:
             message = each if dropped is None else _accounting_for(dropped, each)
             if message.kind is LiveKind.PROGRESS and i != newest:
                 dropped = message
-                self._bytes -= _size(message)
+                self._account(-_size(message))
                 self.superseded += 1
             else:
                 kept.append(message)
@@ -81,12 +101,20 @@ class Subscription:
         self._queue = kept
 
     def _overflow(self) -> None:
-        self._queue, self._bytes = [], 0
+        self._empty()
         if self.replaying:
             self._resync = True
         else:
             self._overflowed = True
             self._on_overflow()
+
+    def _account(self, size: int) -> None:
+        self._bytes += size
+        self._budget.used += size
+
+    def _empty(self) -> None:
+        self._account(-self._bytes)
+        self._queue = []
 
 
 def _accounting_for(dropped: LiveMessage, message: LiveMessage) -> LiveMessage:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from api.errors import InvalidRequest, NotFound
+from api.live.ending import end
 from api.live.errors import SessionEnded
-from api.live.reader import Reading
-from api.live.session import Live
-from api.routes.services import ServicesDep, TaskDep
-from api.routes.views import EventPage, Problem
+from api.live.reader import Reading, honoured
+from api.live.session import Frame, Live
+from api.routes.services import Services, ServicesDep, TaskDep
+from api.routes.views import EventPage, problem_responses
 from protocol.cursor import Cursor, InvalidCursor
 
 _PING_S: Final = 15.0
@@ -39,8 +39,7 @@ def parse_cursor(text: str | None, field: str) -> Cursor | None:
     responses={
         200: {"content": {"text/event-stream": {}}},
         204: {"description": "Nothing follows the cursor any more: an EventSource stops"},
-        404: {"model": Problem},
-        422: {"model": Problem},
+        **problem_responses(404, 422, 503),
     },
 )
 async def read_events(
@@ -49,7 +48,7 @@ async def read_events(
     row: TaskDep,
     after: Annotated[str | None, Query(max_length=64, description="A cursor")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    last_event_id: Annotated[str | None, Header(max_length=64)] = None,
+    last_event_id: Annotated[str | None, Header(alias="Last-Event-ID", max_length=64)] = None,
 ) -> Response:
     """History after a cursor; with `Accept: text/event-stream` the live stream."""
     if "text/event-stream" not in request.headers.get("accept", ""):
@@ -59,14 +58,14 @@ async def read_events(
     if cursor is not None and row.state.terminal and cursor == Cursor(row.seq, row.epoch):
         return Response(status_code=204)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_stream(parts.live, row.id, cursor), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(_stream(parts, row.id, cursor), media_type="text/event-stream", headers=headers)
 
 
 async def _page(live: Live, task: UUID, cursor: Cursor | None, limit: int) -> Response:
     after = cursor.seq if cursor else 0
     reading = await _read(live, task, after, limit)
-    resumed = cursor is not None and cursor.epoch in {None, reading.epoch}
-    if cursor is not None and not resumed:
+    resumed = honoured(cursor, reading)
+    if after and not resumed:
         after, reading = 0, await _read(live, task, 0, limit)
     return Response(_encode_page(task, after, reading, resumed=resumed), media_type="application/json")
 
@@ -83,7 +82,9 @@ def _encode_page(task: UUID, after: int, reading: Reading, *, resumed: bool) -> 
     events = [event for _, event in reading.events]
     last = reading.events[-1][0] if reading.events else after
     if reading.missing:
-        events = [f'{{"task":"{task}","type":"gap","epoch":"{reading.epoch}","before":{reading.missing + 1}}}'.encode()]
+        before = reading.missing + 1
+        gap = f'{{"task":"{task}","type":"gap","epoch":"{reading.epoch}","after":{after},"before":{before}}}'
+        events = [gap.encode()]
         last = reading.missing
     ended = reading.closed and last >= reading.seq
     following = "null" if ended else f'"{Cursor(last, reading.epoch)}"'
@@ -91,20 +92,29 @@ def _encode_page(task: UUID, after: int, reading: Reading, *, resumed: bool) -> 
     return start.encode() + b',"events":[' + b",".join(events) + b'],"next":' + following.encode() + b"}"
 
 
-async def _stream(live: Live, task: UUID, cursor: Cursor | None) -> AsyncIterator[str]:
+async def _stream(parts: Services, task: UUID, cursor: Cursor | None) -> AsyncIterator[str]:
     """Frames as server-sent events; the id of each is the cursor that resumes after it."""
-    async with aclosing(live.follow(task, cursor)) as frames:
-        while True:
-            step = asyncio.ensure_future(anext(frames, None))
+    frames = parts.live.follow(task, cursor)
+    step: asyncio.Future[Frame | None] | None = None
+    try:
+        while not parts.sockets.draining:
+            step = step or asyncio.ensure_future(anext(frames, None))
+            either: list[asyncio.Future[Any]] = [step, parts.sockets.goodbye]
+            await asyncio.wait(either, timeout=_PING_S, return_when=asyncio.FIRST_COMPLETED)
+            if not step.done():
+                yield ": still here\n\n"
+                continue
             try:
-                while not (await asyncio.wait([step], timeout=_PING_S))[0]:
-                    yield ": still here\n\n"
-                frame = await step
+                frame = step.result()
             except SessionEnded as error:
                 yield f"event: ended\ndata: {error}\n\n"
                 return
-            finally:
-                step.cancel()
             if frame is None:
                 return
+            step = None
             yield f"id: {Cursor(frame.seq, frame.epoch)}\ndata: {frame.text}\n\n"
+    finally:
+        if step is not None and not step.done():
+            await asyncio.shield(end(step))  # which ends the iterator from within, even if we are cancelled again
+        else:
+            await frames.aclose()

@@ -23,6 +23,7 @@ from workloads.registry import Registry
 log = structlog.get_logger(__name__)
 
 _RETRY = {"Retry-After": "2"}
+_PROBLEM = {"$ref": "#/components/schemas/Problem"}
 
 
 def problem_response(error: ApiError) -> JSONResponse:
@@ -40,9 +41,28 @@ def install(app: FastAPI, kinds: Registry) -> None:
     async def known(_: Request, error: Exception) -> JSONResponse:
         return problem_response(_translate(error))
 
+    _document(app)
     app.add_exception_handler(RequestValidationError, invalid)
     for kind in (ApiError, HTTPException, StorageError, RedisError, LiveUnavailable, BadCursor, Exception):
         app.add_exception_handler(kind, known)
+
+
+def _document(app: FastAPI) -> None:
+    """Have OpenAPI tell problems by their own media type; FastAPI knows one for all answers of a route."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = plain()
+            operations = (operation for path in schema["paths"].values() for operation in path.values())
+            for code, response in (pair for operation in operations for pair in operation["responses"].items()):
+                if int(code) >= HTTPStatus.BAD_REQUEST:
+                    response["content"] = {"application/problem+json": {"schema": _PROBLEM}}
+            for unused in ("HTTPValidationError", "ValidationError"):
+                schema["components"]["schemas"].pop(unused, None)
+        return app.openapi_schema or {}
+
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def _translate(error: Exception) -> ApiError:  # noqa: PLR0911 - a table

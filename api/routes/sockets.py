@@ -5,21 +5,28 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
+
+from api.live.ending import end
 
 GOING_AWAY: Final = 4001
 
 
 class Sockets:
-    """The tasks that send to the open sockets."""
+    """The tasks that send to the open sockets. Made in the event loop that serves them."""
 
     def __init__(self) -> None:
-        self._senders: set[asyncio.Task[None]] = set()
-        self._gone = asyncio.Event()
-        self.draining = False
+        self._senders: set[asyncio.Task[Any]] = set()
+        self.goodbye: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done when the process goes away. Answers that take long wait for it too, and end then."""
+
+    @property
+    def draining(self) -> bool:
+        """Whether the process goes away."""
+        return self.goodbye.done()
 
     @contextmanager
-    def open(self, sender: asyncio.Task[None]) -> Iterator[None]:
+    def open(self, sender: asyncio.Task[Any]) -> Iterator[None]:
         """Count `sender` in; when the process ends it is cancelled."""
         self._senders.add(sender)
         if self.draining:
@@ -28,20 +35,14 @@ class Sockets:
             yield
         finally:
             self._senders.discard(sender)
-            if not self._senders:
-                self._gone.set()
 
     async def drain(self, timeout_s: float) -> None:
         """Have every socket closed with GOING_AWAY, and wait until they are."""
-        self.draining = True
-        if not self._senders:
-            return
-        self._gone.clear()
-        for sender in self._senders:
-            sender.cancel()
+        if not self.draining:
+            self.goodbye.set_result(None)
         try:
             async with asyncio.timeout(timeout_s):
-                await self._gone.wait()
+                await end(*self._senders)
         except TimeoutError:
             return  # what is left is a peer that does not answer; its connection ends with the process
 

@@ -9,27 +9,25 @@ from contextlib import aclosing
 from typing import Annotated, Any, Final
 from uuid import UUID
 
+import structlog
 from fastapi import APIRouter, Body, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from api.errors import Conflict, NotFound
+from api.live.ending import end
 from api.live.errors import SessionEnded
+from api.live.session import Live
 from api.routes.services import Services, ServicesDep, TaskDep
-from api.routes.views import KindList, KindView, Problem, TaskPage, TaskView, submission_model
+from api.routes.views import KindList, KindView, TaskPage, TaskView, problem_responses, submission_model
 from api.storage.changes import TaskRow
 from protocol.cursor import Cursor
 from protocol.events import State
 from workloads.registry import Registry
 
+log = structlog.get_logger(__name__)
+
 MAX_WAIT_S: Final = 60.0
 _RETRY_AFTER: Final = {"Retry-After": "1"}
-_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
-    code: {"model": Problem, "content": {"application/problem+json": {}}} for code in (404, 409, 422, 429, 503)
-}
-
-
-def _problems(*codes: int) -> dict[int | str, dict[str, Any]]:
-    return {code: _PROBLEMS[code] for code in codes}
 
 
 def router(kinds: Registry) -> APIRouter:
@@ -42,13 +40,15 @@ def router(kinds: Registry) -> APIRouter:
         """The kinds of task, each with the JSON schema of its parameters."""
         return KindList(items=[KindView.of(kind) for kind in kinds.values()])
 
-    @routes.post("/tasks", status_code=202, responses=_problems(422, 429, 503))
+    @routes.post("/tasks", status_code=202, responses=problem_responses(400, 413, 422, 429, 503))
     async def submit(
         request: Request,
         response: Response,
         parts: ServicesDep,
         body: Annotated[submission, Body()],  # type: ignore[valid-type]
-        idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")] = None,
+        idempotency_key: Annotated[
+            str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")
+        ] = None,
     ) -> TaskView:
         """Submit a task. With an `Idempotency-Key` the same submission, sent again, is the same task."""
         task: Any = body
@@ -58,17 +58,21 @@ def router(kinds: Registry) -> APIRouter:
         response.headers["Location"] = view.links.self
         return view
 
-    routes.add_api_route("/tasks", list_tasks, methods=["GET"], responses=_problems(422, 503))
-    routes.add_api_route("/tasks/{task_id}", read_task, methods=["GET"], responses=_problems(404, 503))
+    routes.add_api_route("/tasks", list_tasks, methods=["GET"], responses=problem_responses(422, 503))
+    routes.add_api_route("/tasks/{task_id}", read_task, methods=["GET"], responses=problem_responses(404, 422, 503))
     routes.add_api_route(
         "/tasks/{task_id}/result",
         read_result,
         methods=["GET"],
         response_model=None,
-        responses={202: {"model": TaskView}, **_problems(404, 409, 503)},
+        responses={202: {"model": TaskView}, **problem_responses(404, 409, 422, 503)},
     )
     routes.add_api_route(
-        "/tasks/{task_id}/cancel", cancel_task, methods=["POST"], status_code=202, responses=_problems(404, 409, 503)
+        "/tasks/{task_id}/cancel",
+        cancel_task,
+        methods=["POST"],
+        status_code=202,
+        responses=problem_responses(404, 409, 422, 503),
     )
     return routes
 
@@ -125,15 +129,21 @@ async def cancel_task(request: Request, parts: ServicesDep, row: TaskDep) -> Tas
 
 
 async def _wait_for_end(parts: Services, row: TaskRow, seconds: float) -> None:
+    """Until the task ends, the time is over, or the process goes away; the answer says how far it is then."""
+    waiting = asyncio.ensure_future(_follow_to_the_end(parts.live, row))
     try:
-        async with (
-            asyncio.timeout(seconds),
-            aclosing(parts.live.follow(row.id, Cursor(row.seq, row.epoch))) as frames,
-        ):
+        await asyncio.wait([waiting, parts.sockets.goodbye], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await end(waiting)
+
+
+async def _follow_to_the_end(live: Live, row: TaskRow) -> None:
+    try:
+        async with aclosing(live.follow(row.id, Cursor(row.seq, row.epoch))) as frames:
             async for _ in frames:
                 pass
-    except (TimeoutError, SessionEnded):
-        return  # the answer says how far it is
+    except SessionEnded as error:
+        log.info("Wait ended before the task", action="wait_ended", task=str(row.id), reason=str(error))
 
 
 def _wait(prefer: str | None) -> float:

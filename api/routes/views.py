@@ -137,6 +137,11 @@ class Problem(BaseModel):
     detail: str
 
 
+def problem_responses(*codes: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that answers with problems of these codes."""
+    return {code: {"model": Problem} for code in codes}
+
+
 def submission_model(kinds: Registry) -> Any:
     """The union over all kinds of `{"kind": …, "params": …}`; params may be left out when each has a default."""
     models: list[Any] = [_submission(kind) for kind in kinds.values()]
