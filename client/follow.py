@@ -64,7 +64,8 @@ class Backoff:
 class Follower:
     """One task's stream and where the reader is in it. `cursor` resumes after the newest update yielded.
 
-    Of several base URLs each connection takes the next one.
+    Of several base URLs each connection takes the next one. `longest_away_s` is the longest time from a lost
+    connection to the first frame of the next.
     """
 
     def __init__(
@@ -79,6 +80,14 @@ class Follower:
         self._backoff = backoff or Backoff()
         self.cursor = cursor
         self.connections = 0
+        self.longest_away_s = 0.0
+        self._socket: ClientConnection | None = None
+        self._lost_at: float | None = None
+
+    def cut(self) -> None:
+        """Cut the connection as a failing network would; it is made again."""
+        if self._socket is not None:
+            self._socket.transport.abort()
 
     async def updates(self) -> AsyncGenerator[Update, None]:
         """Until the terminal event. Raises FollowEnded, GaveUp."""
@@ -89,9 +98,11 @@ class Follower:
             try:
                 async with connect(self._address(), max_size=_MAX_FRAME, compression=None) as socket:
                     self.connections += 1
+                    self._socket = socket
                     async for update in self._frames(socket):
                         wait_s, alone_since = self._backoff.first_s, clock()
                         yield update
+                self._lost_at = clock()
                 code, reason = socket.close_code, socket.close_reason or ""
                 if code == _DONE:
                     return
@@ -107,6 +118,9 @@ class Follower:
     async def _frames(self, socket: ClientConnection) -> AsyncIterator[Update]:
         try:
             async for frame in socket:
+                if self._lost_at is not None:
+                    away_s = asyncio.get_running_loop().time() - self._lost_at
+                    self.longest_away_s, self._lost_at = max(self.longest_away_s, away_s), None
                 for item in json.loads(frame):
                     update = self._update(item)
                     if update is not None:

@@ -14,10 +14,10 @@ import httpx
 
 from local import migrations
 from local.children import kill_tree, send, spawn, tree
-from local.waiting import wait_until
 from local.ports import free_port
 from local.server import running
 from local.servers import Postgres, Valkey
+from local.waiting import wait_until
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 _READY_S: Final = 40.0
@@ -82,7 +82,9 @@ class Part:
 class Stack:
     """Servers, replicas and workers. `urls` are the replicas' base URLs."""
 
-    def __init__(self, folder: Path, postgres: Postgres, valkey: Valkey, *, replicas: int, workers: int) -> None:
+    def __init__(
+        self, folder: Path, postgres: Postgres, valkey: Valkey, *, replicas: int, workers: int, lease_ms: int
+    ) -> None:
         self.postgres = postgres
         self.valkey = valkey
         ports = [free_port() for _ in range(replicas)]
@@ -102,7 +104,8 @@ class Stack:
                     "WORKER_DRAIN_S": "1",
                     "WORKER_CONCURRENCY": "16",
                     "WORKER_POOL": "threads" if i % 2 else "prefork",
-                    "VISIBILITY_TIMEOUT_S": "15",
+                    "VISIBILITY_TIMEOUT_S": "10",
+                    "LEASE_MS": str(lease_ms),
                 },
                 folder / f"worker-{i}.log",
             )
@@ -147,13 +150,13 @@ class Stack:
 
 
 @contextmanager
-def stack(folder: Path, *, replicas: int = 2, workers: int = 2) -> Iterator[Stack]:
+def stack(folder: Path, *, replicas: int = 2, workers: int = 2, lease_ms: int = 10_000) -> Iterator[Stack]:
     """A running system in `folder`; ended afterwards, whatever happens."""
     with ExitStack() as exits:
         postgres = exits.enter_context(running(Postgres(folder / "postgres", durable=False)))
         valkey = exits.enter_context(running(Valkey(folder / "valkey")))
         migrations.upgrade(postgres.url)
-        system = Stack(folder, postgres, valkey, replicas=replicas, workers=workers)
+        system = Stack(folder, postgres, valkey, replicas=replicas, workers=workers, lease_ms=lease_ms)
         for part in system.parts:
             exits.callback(part.kill)
         system.start()

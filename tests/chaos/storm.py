@@ -62,7 +62,8 @@ def pick_task(dice: random.Random) -> tuple[str, dict[str, Any]]:
         case 1:
             return "document_analysis", {"pace_ms": [5, 60], "seed": seed}
         case 2:
-            return "synthetic", {"updates": dice.randint(50, 3000), "rate": dice.choice([50, 300, 1000]), "size": 20}
+            rate = dice.choice([50, 300, 1000])
+            return "synthetic", {"updates": int(rate * dice.uniform(1, 8)), "rate": rate, "size": 20}
         case 3:
             return "synthetic", {"updates": 500, "rate": 0, "burst": 50, "size": 2000, "delay_s": dice.uniform(0, 2)}
         case _:
