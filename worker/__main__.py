@@ -26,15 +26,15 @@ def main() -> int:
     configure_logging(settings.log_format, settings.log_level)
     try:
         kinds = load(settings.workloads)
+        unknown = set(settings.worker_kinds) - set(kinds)
+        if unknown:
+            log.error("Worker cannot start", action="start_failed", reason=f"WORKER_KINDS names {sorted(unknown)}")
+            return 2
         for url in dict.fromkeys((settings.redis_url, settings.broker)):
             wait_for_redis(url, settings.worker_name, timeout_s=settings.worker_start_timeout_s)
     except (WorkloadError, RedisUnreachable) as error:
         log.error("Worker cannot start", action="start_failed", reason=str(error))  # noqa: TRY400 - no traceback wanted
         return 1
-    unknown = set(settings.worker_kinds) - set(kinds)
-    if unknown:
-        log.error("Worker cannot start", action="start_failed", reason=f"WORKER_KINDS names {sorted(unknown)}")
-        return 2
     return WorkerApp(settings, kinds).run()
 
 

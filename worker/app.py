@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,6 +19,7 @@ import structlog
 from celery import Celery, signals
 from celery.exceptions import Reject
 from kombu.entity import Queue
+from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from worker.attempt import Ending
@@ -29,8 +32,10 @@ log = structlog.get_logger(__name__)
 TASK_NAME: Final = "tasks.run"
 HAND_BACK_SIGNAL: Final = signal.SIGUSR2
 """What the main process sends to its pool processes when their tasks are to go back."""
-_HARD_LIMIT_GRACE_S: Final = 30.0
-"""An attempt ends itself at its limit; one that does not look up for so long is ended with its process."""
+_REQUEUE_PAUSE_S: Final = 1.0
+"""A message that goes back is delivered again at once: without a pause it would circle while Redis fails."""
+_HARD_LIMIT_AFTER_S: Final = 30.0
+"""Celery's own limit is a last net, for a process whose flusher does not give a stuck attempt up."""
 
 
 def queue_of(kind: str) -> str:
@@ -58,9 +63,9 @@ class WorkerApp:
 
     def run(self) -> int:
         """Work until SIGTERM; returns the exit code."""
-        settings = self.settings
+        settings, name = self.settings, self.settings.worker_name
         worker = self.celery.Worker(
-            hostname=settings.worker_name if "@" in settings.worker_name else f"{settings.worker_name}@%h",
+            hostname=name if "@" in name else f"{name}@{socket.gethostname()}",
             pool=settings.worker_pool,
             concurrency=settings.worker_concurrency,
             loglevel=settings.log_level.upper(),
@@ -75,14 +80,15 @@ class WorkerApp:
     def _run(self, task: str, kind: str, params: dict[str, Any]) -> None:
         try:
             outcome = self._current().runner.run(UUID(task), kind, params)
-        except (RedisError, OSError) as error:
-            log.warning("Task not tried", action="not_tried", task=task, reason=str(error))
+            if outcome.ending is not Ending.DONE:
+                # A message of its own, for a hand back too: requeueing the old one does nothing when the broker gave
+                # it to another worker meanwhile, as it does after the visibility timeout.
+                again = {"task": task, "kind": kind, "params": params}
+                self.celery.send_task(TASK_NAME, kwargs=again, queue=queue_of(kind), countdown=outcome.retry_in_s)
+        except (RedisError, OperationalError, OSError) as error:
+            log.warning("Message goes back", action="requeued", task=task, reason=str(error))
+            time.sleep(_REQUEUE_PAUSE_S)
             raise Reject(str(error), requeue=True) from error
-        if outcome.ending is Ending.HAND_BACK:
-            raise Reject("the worker is shutting down", requeue=True)
-        if outcome.ending is Ending.RETRY:
-            again = {"task": task, "kind": kind, "params": params}
-            self.celery.send_task(TASK_NAME, kwargs=again, queue=queue_of(kind), countdown=outcome.retry_in_s)
 
     def _current(self) -> Runtime:
         """The runtime of this process; threads do not survive a fork, so a parent's is not used."""
@@ -109,18 +115,34 @@ class WorkerApp:
 
     def _on_shutting_down(self, **_: Any) -> None:
         """Give running tasks some time, then have them handed back. Runs in a signal handler: a thread does it."""
-        timer = threading.Timer(self.settings.worker_drain_s, self._hand_back)
-        timer.daemon = True
-        timer.start()
+        _after(self.settings.worker_drain_s, self._hand_back)
 
     def _hand_back(self) -> None:
         self.drain.set()
-        if self.settings.worker_pool == "prefork" and self._pool is not None:
-            for pid in self._pool.pool.info["processes"]:
-                try:
-                    os.kill(pid, HAND_BACK_SIGNAL)
-                except ProcessLookupError:
-                    log.debug("Pool process is gone", action="pool_process_gone", pid=pid)
+        if self.settings.worker_pool == "prefork":
+            self._signal_pool(HAND_BACK_SIGNAL)
+        _after(self.settings.worker_grace_s, self._end_stuck)
+
+    def _end_stuck(self) -> None:
+        """Some task does not look up: end without it. Its lease runs out, and the api queues it again."""
+        log.error("Task not handed back in time", action="drain_stuck")
+        if self.settings.worker_pool == "prefork":
+            self._signal_pool(signal.SIGKILL)
+        else:
+            os._exit(1)
+
+    def _signal_pool(self, number: signal.Signals) -> None:
+        for pid in self._pool.pool.info["processes"]:
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                log.debug("Pool process is gone", action="pool_process_gone", pid=pid)
+
+
+def _after(seconds: float, action: Callable[[], None]) -> None:
+    timer = threading.Timer(seconds, action)
+    timer.daemon = True
+    timer.start()
 
 
 def _configuration(settings: WorkerSettings, kinds: Mapping[str, Kind]) -> dict[str, Any]:
@@ -131,6 +153,7 @@ def _configuration(settings: WorkerSettings, kinds: Mapping[str, Kind]) -> dict[
         "broker_connection_retry_on_startup": True,
         "broker_transport_options": {
             "visibility_timeout": settings.visibility_timeout_s,
+            "unacked_restore_throttle": 1,  # looked for every 10 s; by default every 100 s
             "socket_connect_timeout": 3,
             "socket_keepalive": True,
         },
@@ -141,7 +164,7 @@ def _configuration(settings: WorkerSettings, kinds: Mapping[str, Kind]) -> dict[
         "task_create_missing_queues": True,
         "task_reject_on_worker_lost": True,
         "task_serializer": "json",
-        "task_time_limit": longest_s + _HARD_LIMIT_GRACE_S,
+        "task_time_limit": longest_s + settings.worker_grace_s + _HARD_LIMIT_AFTER_S,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "worker_enable_remote_control": False,
         "worker_hijack_root_logger": False,

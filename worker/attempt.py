@@ -15,13 +15,13 @@ from typing import Any, Final
 from uuid import UUID
 
 import structlog
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from protocol.events import State
 from protocol.head import ClaimOutcome
 from protocol.log import Log, Owned
 from worker.emitter import Emitter
-from worker.errors import AttemptLost, Cancelled, HandedBack, TimeLimitReached, UpdateRefused
+from worker.errors import AttemptLost, Cancelled, HandedBack, InvalidParams, TimeLimitReached, UpdateRefused
 from worker.flusher import Flusher
 from workloads.registry import Kind
 from workloads.updates import Chunk, Pause, Progress, Run
@@ -97,7 +97,7 @@ class Runner:
         except HandedBack:
             emitter.end(State.QUEUED, "the worker is shutting down; another one will start the task again")
             return Outcome(Ending.HAND_BACK)
-        except (ValidationError, UpdateRefused) as error:
+        except (InvalidParams, UpdateRefused) as error:
             emitter.end(State.FAILED, error=_describe(error))
         except Exception as error:  # whatever a workload raises ends its attempt, not the worker
             log.exception("Workload failed", action="workload_failed", task=str(emitter.owned.task), kind=name)
@@ -105,8 +105,10 @@ class Runner:
         return Outcome(Ending.DONE)
 
     def _result(self, emitter: Emitter, kind: Kind, params: Mapping[str, Any]) -> Any:
-        run: Run = kind.run(kind.params.model_validate(params))
-        pace = Pace(emitter, self.drain, deadline=time.monotonic() + kind.time_limit_s)
+        run = kind.run(_validated(kind, params))
+        deadline = time.monotonic() + kind.time_limit_s
+        emitter.end_by = min(emitter.end_by, deadline)
+        pace = Pace(emitter, self.drain, deadline)
         try:
             while True:
                 match next(run):
@@ -116,11 +118,29 @@ class Runner:
                         emitter.chunk(data)
                     case Progress() as progress:
                         emitter.progress(progress.as_json())
+                    case other:
+                        raise UpdateRefused(f"a workload yields Chunk, Progress or Pause, not {type(other).__name__}")
                 pace.check()
         except StopIteration as stop:
             return stop.value
         finally:
-            run.close()
+            _close(run)
+
+
+def _validated(kind: Kind, params: Mapping[str, Any]) -> BaseModel:
+    try:
+        return kind.params.model_validate(params)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise InvalidParams(f"{'.'.join(map(str, ('params', *first['loc'])))}: {first['msg']}") from error
+
+
+def _close(run: Run) -> None:
+    """Let a workload clean up. What goes wrong with that does not change how the attempt ends."""
+    try:
+        run.close()
+    except Exception:
+        log.exception("Workload failed while it was closed", action="close_failed")
 
 
 class Pace:
@@ -170,9 +190,6 @@ def _failed(emitter: Emitter, kind: Kind, error: Exception, failures: int) -> Ou
 
 def _describe(error: Exception, kind: Kind | None = None) -> dict[str, Any]:
     """An error as clients see it: its type and message, never a traceback."""
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False, include_input=False)[0]
-        return _error("InvalidParams", f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
     if isinstance(error, TimeLimitReached) and kind is not None:
         return _error("TimeLimitReached", f"the attempt took longer than {kind.time_limit_s:g} s")
     return _error(type(error).__name__, str(error))

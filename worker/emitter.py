@@ -6,6 +6,7 @@ batch: a progress update that a newer one supersedes is dropped from it, chunks 
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -74,8 +75,15 @@ class Emitter:
         self._chunks = 0
         self._lost: str | None = None
         self.cancelled = False
+        self.end_by = math.inf
+        """When the attempt is to have ended, by the flusher's clock: its time limit, or when it was cancelled."""
         self.interrupted = threading.Event()
         """Set when the task should look up from a pause: cancelled or lost."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last event of the attempt was emitted."""
+        return self._ends
 
     def progress(self, progress: Mapping[str, Any]) -> None:
         """Tell how far the task is. Raises AttemptLost, UpdateRefused."""
@@ -132,6 +140,7 @@ class Emitter:
         with self._changed:
             if self._in_flight is None and self._events:
                 self._in_flight = self._cut()
+                self._changed.notify_all()  # there is room again: the task need not wait for the answer
             if self._in_flight is None:
                 self._announced = False
             return self._in_flight
@@ -223,5 +232,5 @@ class Emitter:
         """Wait on the condition, which the caller holds, within the patience."""
         met = self._changed.wait_for(lambda: done() or self._lost is not None, self._limits.patience_s)
         if not met:
-            self._lost = f"Redis took no events for {self._limits.patience_s:g} s"
+            self.lose(f"Redis took no events for {self._limits.patience_s:g} s")
         self.raise_if_lost()

@@ -5,6 +5,7 @@ AttemptEnded
 ├── Cancelled        a client asked for the end of the task
 ├── HandedBack       the worker is shutting down: the task goes back to the queue
 └── TimeLimitReached the attempt ran longer than its kind may
+InvalidParams        the model of the kind refused the parameters
 UpdateRefused        the workload yielded what cannot be sent: no JSON, or too large
 """
 
@@ -29,6 +30,10 @@ class HandedBack(AttemptEnded):
 
 class TimeLimitReached(AttemptEnded):
     """The attempt counts as failed."""
+
+
+class InvalidParams(ValueError):
+    """The task is to be submitted anew; trying again is of no use."""
 
 
 class UpdateRefused(ValueError):

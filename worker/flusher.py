@@ -31,17 +31,24 @@ _LAST_BACKOFF_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class FlusherSettings:
-    """`backlog_high` is the length of a partition stream from which tasks of that partition are slowed down."""
+    """`backlog_high` is the length of a partition stream from which tasks of that partition are slowed down.
+
+    `grace_s` after an attempt was to end (cancelled, or at its time limit) and did not, it is given up.
+    """
 
     lease_ms: int = 10_000
     heartbeat_s: float = 3.0
     backlog_high: int = 5_000
     slowest_s: float = 1.0
+    grace_s: float = 10.0
     stop_timeout_s: float = 5.0
 
 
 class Flusher:
-    """Serves the emitters of one process. Start it after a fork, never before."""
+    """Serves the emitters of one process. Start it after a fork, never before.
+
+    `on_stuck` is called when an attempt was given up because its workload does not look up.
+    """
 
     def __init__(
         self,
@@ -49,17 +56,19 @@ class Flusher:
         limits: EmitterLimits | None = None,
         settings: FlusherSettings | None = None,
         clock: Callable[[], float] = time.monotonic,
+        on_stuck: Callable[[], None] | None = None,
     ) -> None:
         self._log = log
         self._limits = limits or EmitterLimits()
         self._set = settings or FlusherSettings()
         self._clock = clock
+        self._on_stuck = on_stuck
         self._changed = threading.Condition()
         self._ready: dict[Emitter, None] = {}
         self._later: dict[Emitter, float] = {}
         self._beats: dict[Emitter, float] = {}
         self._beats_at = self._resume_at = clock()
-        self._stopping = False
+        self._stop_by: float | None = None
         self._thread = threading.Thread(target=self._run, name="flusher", daemon=True)
 
     def start(self) -> None:
@@ -67,11 +76,17 @@ class Flusher:
         self._thread.start()
 
     def stop(self) -> None:
-        """Send what is left, once, and end the thread."""
+        """Send what is left, within a limit, and end the thread. An attempt that still runs is lost."""
         with self._changed:
-            self._stopping = True
+            self._stop_by = self._clock() + self._set.stop_timeout_s
+            self._ready |= dict.fromkeys(self._later)
+            self._later.clear()
             self._changed.notify()
         self._thread.join(self._set.stop_timeout_s)
+        with self._changed:
+            left = list(self._beats)
+        for emitter in left:
+            emitter.lose("the worker has stopped")
 
     def open(self, owned: Owned, n: int) -> Emitter:
         """An emitter for an attempt whose last event was `n`; its lease is renewed until `close`."""
@@ -95,9 +110,8 @@ class Flusher:
     def _run(self) -> None:
         """Until the stop: send what there is. Whatever fails is told, and tried again after a growing wait."""
         backoff_s = _FIRST_BACKOFF_S
-        stopping = False
-        while not stopping:
-            ready, due, stopping = self._wait()
+        while work := self._wait():
+            ready, due = work
             try:
                 self._round(ready, due)
             except (RedisError, OSError) as error:
@@ -111,17 +125,21 @@ class Flusher:
             self._resume_at = self._clock() + backoff_s
             backoff_s = min(backoff_s * 2, _LAST_BACKOFF_S)
 
-    def _wait(self) -> tuple[list[Emitter], list[Emitter], bool]:
-        """Wait for work; returns emitters with something to send, emitters whose lease is due, and whether to stop."""
+    def _wait(self) -> tuple[list[Emitter], list[Emitter]] | None:
+        """Wait for work: emitters with something to send, and emitters whose lease is due. None ends the thread."""
         with self._changed:
             while True:
                 now = self._clock()
-                if now >= self._resume_at or self._stopping:
+                if self._stop_by is not None and (now >= self._stop_by or not (self._ready or self._later)):
+                    return None
+                if now >= self._resume_at:
                     ready, due = self._take_ready(now), self._take_due(now)
-                    if ready or due or self._stopping:
-                        return ready, due, self._stopping
-                times = [self._resume_at] if self._resume_at > now else [self._beats_at, *self._later.values()]
-                self._changed.wait(max(0.0, min(times) - now) if self._beats or self._later else None)
+                    if ready or due:
+                        return ready, due
+                    times = [*self._later.values(), *([self._beats_at] if self._beats else [])]
+                else:
+                    times = [self._resume_at]
+                self._changed.wait(max(0.0, min(times) - now) if times else None)
 
     def _take_ready(self, now: float) -> list[Emitter]:
         if self._later:
@@ -138,7 +156,18 @@ class Flusher:
         if now < self._beats_at:
             return []
         self._beats_at = now + self._set.heartbeat_s / 8
+        self._give_up_stuck(now)
         return [emitter for emitter, at in self._beats.items() if at + self._set.heartbeat_s <= now]
+
+    def _give_up_stuck(self, now: float) -> None:
+        """Its lease runs out then, and the api sees to the task; the lease of one that only waits for us goes on."""
+        for emitter in [emitter for emitter in self._beats if not emitter.ended]:
+            if emitter.end_by + self._set.grace_s <= now:
+                log.error("Attempt does not end", action="attempt_stuck", task=str(emitter.owned.task))
+                del self._beats[emitter]
+                emitter.lose("it did not end in time")
+                if self._on_stuck is not None:
+                    self._on_stuck()
 
     def _round(self, ready: list[Emitter], due: list[Emitter]) -> None:
         """One round trip for batches and renewals. Raises RedisError when it failed as a whole."""
@@ -166,15 +195,18 @@ class Flusher:
             log.warning("Append refused", action="append_refused", task=str(emitter.owned.task), reason=str(answer))
             self._put_back([emitter], _LAST_BACKOFF_S)
             return
+        now = self._clock()
         with self._changed:
             if emitter in self._beats:
-                self._beats[emitter] = self._clock()
+                self._beats[emitter] = now
+        if answer.cancel:
+            emitter.end_by = min(emitter.end_by, now)
         if isinstance(answer, Renewal):
             emitter.settle_renewal(answer)
             return
         emitter.settle(answer)
         over = answer.backlog - self._set.backlog_high
-        if over > 0:
+        if over > 0 and self._stop_by is None:
             self._put_back([emitter], min(self._set.slowest_s, 0.1 * over / self._set.backlog_high))
         else:
             self._notify(emitter)

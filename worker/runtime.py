@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Mapping
@@ -42,9 +44,12 @@ class Runtime:
     @classmethod
     def start(cls, settings: WorkerSettings, kinds: Mapping[str, Kind], drain: threading.Event) -> Runtime:
         """Connect lazily and start the flusher."""
-        redis = connect(settings.redis_url, settings.worker_name)
+        # One for each task that claims, and the flusher's; beyond 100 redis-py would refuse.
+        redis = connect(settings.redis_url, settings.worker_name, max_connections=settings.worker_concurrency + 1)
         tasks = Log(redis, partitions=settings.partitions, limits=settings.log_limits)
-        flusher = Flusher(tasks, settings.emitter_limits, settings.flusher)
+        # A thread cannot be ended; a pool process runs one task, and the main process starts another.
+        on_stuck = _end_process if settings.worker_pool == "prefork" else None
+        flusher = Flusher(tasks, settings.emitter_limits, settings.flusher, on_stuck=on_stuck)
         flusher.start()
         return cls(redis, flusher, Runner(tasks, flusher, kinds, settings.lease_ms, drain))
 
@@ -54,10 +59,15 @@ class Runtime:
         self.redis.close()
 
 
-def connect(url: str, name: str) -> Redis:
+def _end_process() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def connect(url: str, name: str, *, max_connections: int = 1) -> Redis:
     """A client whose every wait is bounded. It does not retry by itself: its callers know what may be sent again."""
     redis: Redis = Redis.from_url(
         url,
+        max_connections=max_connections,
         client_name=name.replace(" ", "-"),
         socket_connect_timeout=_CONNECT_TIMEOUT_S,
         socket_timeout=_SOCKET_TIMEOUT_S,
@@ -69,7 +79,7 @@ def connect(url: str, name: str) -> Redis:
 def wait_for_redis(url: str, name: str, *, timeout_s: float) -> None:
     """Wait until Redis answers. Raises RedisUnreachable with address and reason after `timeout_s`."""
     redis = connect(url, name)
-    at = "{host}:{port}".format(**{"host": "?", "port": "?", **redis.connection_pool.connection_kwargs})
+    at = "{host}:{port}".format(**{"host": "localhost", "port": 6379, **redis.connection_pool.connection_kwargs})
     deadline = time.monotonic() + timeout_s
     backoff_s = 0.1
     try:

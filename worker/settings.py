@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from redis.connection import parse_url
 
 from protocol.calls import LogLimits
 from protocol.keys import PARTITIONS
@@ -19,7 +20,7 @@ _LOG, _EMITTER, _FLUSHER = LogLimits(), EmitterLimits(), FlusherSettings()
 class WorkerSettings(BaseSettings):
     """Each field is an environment variable of the same name in capitals; unset means the default."""
 
-    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore")
+    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore", hide_input_in_errors=True)
 
     redis_url: str = "redis://127.0.0.1:6379/0"
     broker_url: str | None = Field(
@@ -40,6 +41,11 @@ class WorkerSettings(BaseSettings):
         ge=0,
         description="Seconds that tasks may go on after SIGTERM before they are handed back",
     )
+    worker_grace_s: float = Field(
+        default=10.0,
+        gt=0,
+        description="Seconds after which a task that was to end and goes on is given up, and its pool process ended",
+    )
     worker_start_timeout_s: float = Field(default=30.0, gt=0, description="How long to wait for Redis at the start")
     lease_ms: int = Field(default=10_000, ge=1_000, description="A worker that is silent for so long has lost its task")
     visibility_timeout_s: int = Field(
@@ -59,6 +65,13 @@ class WorkerSettings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
+    @field_validator("redis_url", "broker_url")
+    @classmethod
+    def _names_a_redis(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_url(value)  # type: ignore[no-untyped-call]  # raises ValueError
+        return value
+
     @property
     def broker(self) -> str:
         """Where the messages are."""
@@ -76,7 +89,10 @@ class WorkerSettings(BaseSettings):
 
     @property
     def flusher(self) -> FlusherSettings:
-        """Lease and backpressure."""
+        """Lease, backpressure and grace."""
         return FlusherSettings(
-            lease_ms=self.lease_ms, heartbeat_s=self.lease_ms / 1000 / 3, backlog_high=self.backlog_high
+            lease_ms=self.lease_ms,
+            heartbeat_s=self.lease_ms / 1000 / 3,
+            backlog_high=self.backlog_high,
+            grace_s=self.worker_grace_s,
         )

@@ -192,3 +192,29 @@ async def test_what_comes_after_a_timeout_is_not_lost(subscription: Subscription
     offer(subscription, message(1))
 
     assert await taken(subscription) == [message(1)]
+
+
+async def test_subscriptions_of_one_connection_share_its_bound(overflows: Overflows) -> None:
+    budget = Budget(4 * SIZE)
+    first, second = Subscription(budget, overflows), Subscription(budget, overflows)
+    first.replaying = second.replaying = False
+    offer(first, message(1), message(2))
+    offer(second, message(1), message(2))
+    assert overflows.count == 0
+
+    await taken(first)
+    offer(second, message(3), message(4))
+    assert (overflows.count, budget.exceeded) == (0, False)
+    offer(second, message(5))
+    assert overflows.count == 1
+
+
+async def test_a_subscription_that_is_closed_gives_its_room_back_and_takes_nothing_more(overflows: Overflows) -> None:
+    budget = Budget(4 * SIZE)
+    subscription = Subscription(budget, overflows)
+    offer(subscription, *[message(seq) for seq in range(1, 5)])
+    subscription.close()
+    offer(subscription, message(5))
+
+    assert (budget.used, overflows.count) == (0, 0)
+    assert await taken(subscription) == []

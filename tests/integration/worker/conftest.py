@@ -1,0 +1,75 @@
+"""Flushers as a worker makes them, on the tests' Valkey."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import ExitStack
+from typing import Any, Protocol
+
+import pytest
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from structlog.testing import capture_logs
+
+from protocol.log import Log
+from tests.integration.worker.tasks import Tasks
+from worker.emitter import EmitterLimits
+from worker.flusher import Flusher, FlusherSettings
+
+
+class StartFlusher(Protocol):
+    def __call__(
+        self,
+        settings: FlusherSettings | None = None,
+        limits: EmitterLimits | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        on_stuck: Callable[[], None] | None = None,
+        socket_timeout_s: float = 5.0,
+    ) -> Flusher: ...
+
+
+@pytest.fixture
+def tasks(sync_redis: Redis) -> Tasks:
+    return Tasks(sync_redis)
+
+
+@pytest.fixture
+def start_flusher(redis_url: str) -> Iterator[StartFlusher]:
+    """Starts flushers, each with a connection of its own, and stops them."""
+    with ExitStack() as ends:
+
+        def start(
+            settings: FlusherSettings | None = None,
+            limits: EmitterLimits | None = None,
+            *,
+            clock: Callable[[], float] = time.monotonic,
+            on_stuck: Callable[[], None] | None = None,
+            socket_timeout_s: float = 5.0,
+        ) -> Flusher:
+            redis = ends.enter_context(
+                Redis.from_url(
+                    redis_url,
+                    client_name="flusher",
+                    socket_timeout=socket_timeout_s,
+                    socket_connect_timeout=socket_timeout_s,
+                    retry=Retry(NoBackoff(), 0),
+                )
+            )
+            log = Log(redis, partitions=16)
+            flusher = Flusher(log, limits, settings, clock, on_stuck)
+            flusher.start()
+            ends.callback(flusher.stop)
+            return flusher
+
+        yield start
+
+
+@pytest.fixture
+def logged() -> Iterator[Callable[[str], int]]:
+    """How often an action was logged."""
+    records: list[MutableMapping[str, Any]]
+    with capture_logs() as records:
+        yield lambda action: sum(record.get("action") == action for record in list(records))
