@@ -1,0 +1,163 @@
+"""The sweeper: what nobody moves any more is moved, and everything else is left alone."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import UUID
+
+from redis import Redis
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.live.ending import end
+from api.storage.database import create_engine
+from api.storage.sweep import SweepStore
+from protocol.calls import Appended, Body
+from protocol.events import State, encode_body
+from protocol.head import ClaimOutcome, Outcome
+from protocol.keys import PARTITIONS, TaskKeys
+from protocol.log import Log, Owned
+from tests.integration.dispatch.conftest import NOWHERE, Parts, messages, replica
+from tests.support.waiting import until, until_so
+from tests.support.writer import Writer, project
+
+CHUNK = Body(encode_body(1, 1.0, "chunk", {"index": 0, "data": "late"}), "chunk")
+
+
+async def lose_worker(parts: Parts, redis: Redis, task: UUID) -> Owned:
+    """Claim the task as a worker that is never heard of again; returns what it believes to own."""
+    claim = Log(redis, partitions=PARTITIONS).claim(task, lease_ms=1)
+    assert claim.outcome is ClaimOutcome.CLAIMED
+
+    async def lease_left_ms() -> float:
+        seconds, micros = redis.time()
+        return (await parts.head(task)).lease - (seconds * 1000 + micros / 1000)
+
+    await until(lease_left_ms, lambda left: left < 0)
+    return Owned(task, claim.epoch, claim.attempt)
+
+
+async def test_what_moves_or_waits_for_a_worker_is_left_alone(parts: Parts, sync_redis: Redis) -> None:
+    queued, running, ended = [await parts.submit() for _ in range(3)]
+    Writer(sync_redis, running.id).chunks(1)
+    Writer(sync_redis, ended.id).finish()
+    before = messages(sync_redis)
+    for _ in range(3):
+        await parts.sweeper.sweep()
+
+    assert messages(sync_redis) == before
+    assert await parts.states(queued.id) == []
+    assert (await parts.head(running.id)).attempt == 1
+    assert parts.sweeper.counters.dispatched == 0
+
+
+async def test_a_submission_that_was_never_dispatched_is_dispatched(
+    redis_url: str, engine: AsyncEngine, sync_redis: Redis, parts: Parts
+) -> None:
+    async with replica(redis_url, engine, broker_url=NOWHERE) as without_broker:
+        row = await without_broker.submit(updates=7)
+    for _ in range(2):
+        await parts.sweeper.sweep()
+
+    assert [message["params"] for message in messages(sync_redis)] == [{"updates": 7}]
+    assert (await parts.stored(row.id)).dispatched_at is not None
+    assert parts.sweeper.counters.dispatched == 1
+
+
+async def test_a_task_whose_worker_is_lost_is_queued_again_and_the_worker_is_fenced(
+    parts: Parts, sync_redis: Redis
+) -> None:
+    row = await parts.submit()
+    lost = await lose_worker(parts, sync_redis, row.id)
+    await parts.sweeper.sweep()
+    log = Log(sync_redis, partitions=PARTITIONS)
+    (late,) = log.exchange([log.append_call(lost, 1, [CHUNK], lease_ms=1000)])
+
+    assert await parts.states(row.id) == ["queued"]
+    assert len(messages(sync_redis)) == 2
+    assert isinstance(late, Appended)
+    assert late.decision.outcome is Outcome.FENCED
+    assert (await parts.head(row.id)).failures == 1
+    assert parts.sweeper.counters.workers_lost == 1
+
+
+async def test_a_task_that_loses_every_worker_fails(parts: Parts, sync_redis: Redis) -> None:
+    row = await parts.submit()
+    for _ in range(2):
+        await lose_worker(parts, sync_redis, row.id)
+        await parts.sweeper.sweep()
+
+    events = await parts.events(row.id)
+    assert [event.state for event in events] == [State.QUEUED, State.FAILED]
+    assert events[-1].data["error"]["type"] == "WorkerLost"
+    assert (await parts.head(row.id)).closed
+
+
+async def test_a_task_that_was_to_be_cancelled_when_its_worker_was_lost_is_cancelled(
+    parts: Parts, sync_redis: Redis
+) -> None:
+    row = await parts.submit()
+    Writer(sync_redis, row.id)
+    await parts.dispatcher.cancel(row)
+    sync_redis.hset(TaskKeys.of(row.id).head, "lease", 1)
+    await parts.sweeper.sweep()
+
+    assert await parts.states(row.id) == ["cancelled"]
+
+
+async def test_a_task_that_redis_has_forgotten_starts_again_in_a_new_epoch(
+    parts: Parts, engine: AsyncEngine, sync_redis: Redis
+) -> None:
+    row = await parts.submit()
+    writer = Writer(sync_redis, row.id)
+    writer.chunks(3)
+    await project(engine, sync_redis, writer)
+    sync_redis.flushall()
+    await parts.sweeper.sweep()
+    fresh, head = await parts.stored(row.id), await parts.head(row.id)
+
+    assert fresh.epoch == head.epoch != row.epoch
+    assert head.seq > 3
+    assert await parts.states(row.id) == ["queued"]
+    assert [message["task"] for message in messages(sync_redis)] == [str(row.id)]
+    assert parts.sweeper.counters.rebuilt == 1
+
+
+async def test_a_forgotten_task_that_was_to_be_cancelled_is_cancelled(sync_redis: Redis, parts: Parts) -> None:
+    row = await parts.submit()
+    sync_redis.flushall()
+    await parts.dispatcher.cancel(row)
+    await parts.sweeper.sweep()
+
+    assert await parts.states(row.id) == ["cancelled"]
+    assert messages(sync_redis) == []
+
+
+async def test_one_replica_sweeps_at_a_time(engine: AsyncEngine) -> None:
+    sweeps = SweepStore(engine)
+    async with sweeps.exclusive() as first, sweeps.exclusive() as second:
+        assert (first, second) == (True, False)
+    async with sweeps.exclusive() as again:
+        assert again
+
+
+async def test_two_sweepers_send_what_was_not_sent_once(redis_url: str, engine: AsyncEngine, sync_redis: Redis) -> None:
+    async with replica(redis_url, engine, broker_url=NOWHERE) as without_broker:
+        rows = [await without_broker.submit() for _ in range(3)]
+    async with replica(redis_url, engine) as one, replica(redis_url, engine) as other:
+        runs = [asyncio.create_task(parts.sweeper.run()) for parts in (one, other)]
+        await until_so(lambda: one.sweeper.counters.sweeps + other.sweeper.counters.sweeps >= 5)
+        await end(*runs)
+
+    assert sorted(message["task"] for message in messages(sync_redis)) == sorted(str(row.id) for row in rows)
+
+
+async def test_the_loop_survives_a_database_that_is_away(redis_url: str) -> None:
+    nowhere = create_engine("postgresql://postgres@127.0.0.1:1/none", application_name="tests")
+    async with replica(redis_url, nowhere) as parts:
+        run = asyncio.create_task(parts.sweeper.run())
+        await until_so(lambda: parts.sweeper.counters.failures >= 3)
+
+        assert not run.done()
+        assert parts.sweeper.healthy()
+        await end(run)
+    await nowhere.dispose()
