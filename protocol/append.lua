@@ -45,7 +45,13 @@ end
 if not known or attempt < current then return reply('fenced', current, 0) end
 if attempt > current then return reply('unclaimed', current, 0) end
 if n + count - 1 <= last_n then return reply('duplicate', last_n, 0) end
-if n > last_n + 1 then return reply('gap', last_n + 1, n) end
+if n > last_n + 1 then
+  -- The caller was told of events that are not here: Redis came back older than it was. What is left is forgotten, so
+  -- that the task goes on in another epoch and nobody takes the new events of a seq for the ones they saw (§4.6).
+  local answer = reply('gap', last_n + 1, n)
+  redis.call('DEL', head, log)
+  return answer
+end
 
 local first = seq + 1
 local events, added = {}, 0

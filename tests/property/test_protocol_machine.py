@@ -176,6 +176,8 @@ class Machine(RuleBasedStateMachine):
         if expected.outcome is Outcome.APPENDED:
             assert after is not None
             self.head = replace(after, status=self.expect(bodies, expected) or after.status)
+        elif expected.outcome is Outcome.GAP:
+            self.head, self.events = None, []
 
         answer: Appended = self.real(calls.append(self.task, self.keys, bodies, limits=self.limits, **call))
 

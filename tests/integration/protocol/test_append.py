@@ -154,17 +154,28 @@ def test_what_is_not_appended_changes_nothing(task: Task, messages: Iterator[Liv
     task.append(1, RUNNING)
     before, log = task.head, task.log
 
-    answers = [task.append(1, RUNNING), task.append(3, chunk())]
+    answers = [task.append(1, RUNNING)]
     answers += [
         Task(task.redis, Owned(task.owned.task, epoch, attempt)).append(2, chunk())
         for epoch, attempt in (("e1", 0), ("e1", 2), ("e2", 1))
     ]
 
     outcomes = [answer.decision.outcome.value for answer in answers]
-    assert outcomes == ["duplicate", "gap", "fenced", "unclaimed", "fenced"]
+    assert outcomes == ["duplicate", "fenced", "unclaimed", "fenced"]
     assert (task.head, task.log, len(task.frames)) == (before, log, 1)
     task.append(2, END)
     assert [next(messages).last, next(messages).last] == [1, 2], "nothing was published in between"
+
+
+def test_a_writer_that_knows_more_than_redis_makes_it_forget_the_task(task: Task) -> None:
+    task.append(1, RUNNING, chunk())
+
+    answer = task.append(4, chunk())
+
+    assert (answer.decision.outcome.value, answer.decision.a, answer.decision.b) == ("gap", 3, 4)
+    assert not task.redis.exists(task.keys.head, task.keys.log)
+    assert len(task.frames) == 1, "what projection has still to read stays"
+    assert task.append(3, chunk()).decision.outcome.value == "unknown"
 
 
 def test_head_and_log_expire_together_once_the_task_has_ended(task: Task) -> None:

@@ -159,7 +159,9 @@ def test_a_call_is_decided_as_its_row_says(implementation: Implementation, table
             assert 0 < told[name] <= LEASE_MS
             expected[name] = told[name]
     assert told == expected
-    if before is None and "after" in case:
+    if case.get("after", {}) is None:
+        assert after is None
+    elif before is None and "after" in case:
         assert shown(after, now).items() >= case["after"].items()
     else:
         assert shown(after, now) == {**shown(before, now), **case.get("after", {})}
