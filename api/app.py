@@ -67,7 +67,6 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         version="0.1.0",
         description="Submit long-running tasks and follow them live. The WebSocket side is in docs/protocol.md.",
         lifespan=lifespan,
-        root_path=settings.api_root_path,
     )
     for router in (tasks.router(kinds), *(room.router for room in (events, websocket, multiplex, health, metrics))):
         app.include_router(router)

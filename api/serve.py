@@ -98,6 +98,7 @@ def serve(settings: ApiSettings) -> int:
             access_log=False,
             log_config=None,
             proxy_headers=True,
+            root_path=settings.api_root_path,
             server_header=False,
             timeout_graceful_shutdown=int(settings.drain_timeout_s),
             timeout_keep_alive=75,  # longer than a proxy keeps its upstream connections, or they break in its hands

@@ -1,0 +1,40 @@
+"""What the worker processes last reported of themselves."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Final
+
+SILENT_MS: Final = 10_000
+"""A worker that has not reported for so long is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """The workers that report, added up. `at_ms` is when the newest report was made: Unix time in milliseconds."""
+
+    count: int
+    cpu_s: float
+    memory_bytes: int
+    at_ms: float | None
+
+
+def report(connection: sqlite3.Connection, name: str, now: float, cpu_s: float, memory_bytes: int) -> None:
+    """Replace the report of the worker `name`, and drop those of workers that are gone."""
+    connection.execute("DELETE FROM workers WHERE beat < ?", (now - SILENT_MS,))
+    connection.execute("REPLACE INTO workers VALUES (?, ?, ?, ?)", (name, now, cpu_s, memory_bytes))
+
+
+def leave(connection: sqlite3.Connection, name: str) -> None:
+    """Withdraw the report of a worker that ends."""
+    connection.execute("DELETE FROM workers WHERE name = ?", (name,))
+
+
+def reported(connection: sqlite3.Connection, now: float) -> Workers:
+    """All workers that have reported lately."""
+    query = """
+        SELECT count(*), coalesce(sum(cpu_s), 0.0), coalesce(sum(memory_bytes), 0), max(beat)
+        FROM workers WHERE beat >= ?
+    """
+    return Workers(*connection.execute(query, (now - SILENT_MS,)).fetchone())
