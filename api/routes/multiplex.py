@@ -15,7 +15,7 @@ from uuid import UUID
 import structlog
 from fastapi import APIRouter, WebSocket
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-from starlette.websockets import WebSocketDisconnect
+from starlette.websockets import WebSocketDisconnect, WebSocketDisconnected
 
 from api.live.ending import end
 from api.live.errors import LiveUnavailable, SessionEnded, TooSlow
@@ -130,16 +130,23 @@ class _Connection:
     async def _send(self, task: UUID, cursor: Cursor | None) -> None:
         """Send the frames of one task; an end that is not the task's is told as an `error` event."""
         try:
+            await self._forward(task, cursor)
+        except TooSlow:
+            return  # the socket is about to be closed
+        except (WebSocketDisconnect, WebSocketDisconnected):
+            log.debug("Socket was closed meanwhile", action="already_closed", task=str(task))
+
+    async def _forward(self, task: UUID, cursor: Cursor | None) -> None:
+        try:
             async with aclosing(self._live.follow(task, cursor, self._overflowed, self._budget)) as frames:
                 async for frame in frames:
                     await self._websocket.send_text(frame.text)
-        except (TooSlow, WebSocketDisconnect):
-            return
+        except (TooSlow, WebSocketDisconnect, WebSocketDisconnected):
+            raise
+        except LiveUnavailable:
+            self._stop_serving()
         except SessionEnded as error:
-            if isinstance(error, LiveUnavailable):
-                self._stop_serving()
-            else:
-                await self._tell(task, type="error", code=error.close_code, message=str(error))
+            await self._tell(task, type="error", code=error.close_code, message=str(error))
         except Exception:  # the other tasks of the socket go on
             log.exception("Session failed", action="session_failed", task=str(task))
             await self._tell(task, type="error", code=INTERNAL, message="an unexpected error; it was logged")

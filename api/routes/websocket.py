@@ -10,7 +10,7 @@ from uuid import UUID
 
 import structlog
 from fastapi import APIRouter, WebSocket
-from starlette.websockets import WebSocketDisconnect
+from starlette.websockets import WebSocketDisconnect, WebSocketDisconnected
 
 from api.live.ending import end
 from api.live.errors import SessionEnded, TooSlow
@@ -88,7 +88,7 @@ async def _send(websocket: WebSocket, live: Live, task: UUID, cursor: Cursor | N
         await close(websocket, DONE, "the task has ended")
     except SessionEnded as error:
         await close(websocket, error.close_code, str(error))
-    except WebSocketDisconnect:
+    except (WebSocketDisconnect, WebSocketDisconnected):
         return
     except asyncio.CancelledError:
         await close(websocket, farewell.code, farewell.reason)

@@ -76,6 +76,12 @@ class Process:
         """The records of its log; a line that is none is one of its own level."""
         return [_record(line) for line in self.log_path.read_text(errors="replace").splitlines()]
 
+    def assert_ended_well(self) -> None:
+        """Fails when it does not end in good order, or had anything to complain of."""
+        assert self.wait() == 0
+        complaints = self.complaints()
+        assert not complaints, json.dumps(complaints[0], indent=2)
+
     def complaints(self) -> list[dict[str, Any]]:
         """Errors, and whatever was printed past the log."""
         return [record for record in self.logged() if record["level"] in {"error", "critical", "none"}]

@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.live.errors import BadCursor, NoSuchTask, TooSlow
+from api.live.errors import BadCursor, NoSuchTask
 from api.live.session import Live, SessionLimits
 from protocol.calls import LogLimits
 from protocol.cursor import Cursor
@@ -274,77 +274,3 @@ async def test_a_server_that_came_back_older_makes_its_followers_start_over(live
 
     assert [item["resumed"] for item in controls(frames)] == [False, False]
     assert seqs(frames) == [*range(1, 11), 1, 2, 3, 4]
-
-
-async def test_a_follower_that_takes_nothing_is_told_to_resume_and_misses_nothing_when_it_does(
-    redis_url: str, nowhere: AsyncEngine, sync_redis: Redis
-) -> None:
-    writer = Writer(sync_redis)
-    async with replica(redis_url, nowhere, queue_bytes=2_000) as made:
-        async with Follower(made.live, writer.task) as follower:
-            writer.chunks(1)
-            await follower.until_seq(1)
-            writer.chunks(1)
-            await follower.until_seq(2)  # the replay is over: this came live
-            writer.chunks(50, batch=1)
-            await until_so(lambda: follower.overflows > 0)
-            with pytest.raises(TooSlow):
-                await follower.to_the_end()
-            assert follower.overflows == 1
-        writer.finish()
-        rest = await whole(made.live, writer.task, cursor(follower.frames[-1]))
-
-    assert seqs(follower.frames) + seqs(rest) == list(range(1, 54))
-
-
-async def test_a_slow_follower_is_spared_superseded_progress_first(
-    redis_url: str, nowhere: AsyncEngine, sync_redis: Redis
-) -> None:
-    writer = Writer(sync_redis)
-    async with replica(redis_url, nowhere, queue_bytes=4_000) as made:
-        async with Follower(made.live, writer.task) as slow, Follower(made.live, writer.task) as quick:
-            for follower in (slow, quick, slow, quick):  # the second one comes live: the replay is over
-                writer.chunks(1)
-                await follower.until_seq(writer.seq)
-            for number in range(100):
-                writer.progress(number)
-            writer.chunks(1)
-            await quick.until_seq(writer.seq)  # so the other one has it in its queue
-            writer.finish()
-            frames = await slow.to_the_end()
-
-        assert controls(frames) == [hello(writer.epoch, 0, resumed=False)]
-        assert data(frames) == [1, 2, 3, 4, 5]
-        assert items(frames)[-3]["data"]["progress"]["current"] == 99
-        assert made.live.counters.superseded > 0
-        assert seqs(frames) == sorted(set(seqs(frames)))
-        assert seqs(frames)[-1] == 106
-
-
-async def test_the_backstop_finds_what_pubsub_has_lost_and_counts_it(
-    redis_url: str, nowhere: AsyncEngine, sync_redis: Redis
-) -> None:
-    writer = Writer(sync_redis)
-    async with replica(redis_url, nowhere, limits=SessionLimits(backstop_s=0.1)) as made:
-        async with Follower(made.live, writer.task) as follower:
-            writer.chunks(1)
-            await follower.until_seq(1)
-            writer.append_unpublished(2)
-            frames = await follower.until_seq(3)
-
-        assert seqs(frames) == [1, 2, 3]
-        assert made.live.counters.backstop_heals == 1
-
-
-async def test_a_hole_that_a_live_message_shows_is_read_from_the_log(live: Live, sync_redis: Redis) -> None:
-    writer = Writer(sync_redis)
-    async with Follower(live, writer.task) as follower:
-        writer.chunks(1)
-        await follower.until_seq(1)
-        writer.append_unpublished(3)
-        writer.chunks(1)
-        writer.finish()
-        frames = await follower.to_the_end()
-
-    assert seqs(frames) == [1, 2, 3, 4, 5, 6]
-    assert live.counters.backstop_heals == 0

@@ -40,8 +40,8 @@ def replicas(routes_system: System) -> Iterator[tuple[Api, Api]]:
     yield busy, idle
     for each in (busy, idle):
         each.terminate()
-        assert each.wait() == 0
-        assert each.complaints() == []
+    for each in (busy, idle):
+        each.assert_ended_well()
 
 
 @pytest.fixture

@@ -182,6 +182,14 @@ def test_a_stream_that_has_shown_everything_is_not_begun_again(http: httpx.Clien
     assert (again.status_code, again.content) == (204, b"")
 
 
+def test_a_stream_of_an_unfinished_task_goes_on_even_when_everything_was_shown(idle_http: httpx.Client) -> None:
+    task = submit(idle_http)
+    with stream(idle_http, task) as received:
+        last = next(received)
+    with stream(idle_http, task, Last_Event_ID=last.id) as received:
+        assert events([next(received)])[0]["resumed"] is True
+
+
 def test_a_stream_after_a_cursor_ahead_of_the_task_says_why_it_ends(
     http: httpx.Client, finished: dict[str, Any]
 ) -> None:

@@ -36,7 +36,7 @@ def broker(tasks: Tasks, redis_url: str, sync_redis: Redis) -> Iterator[Broker]:
 
 
 @pytest.fixture
-def start_worker(redis_url: str, tmp_path: Path) -> Iterator[StartWorker]:
+def start_worker(redis_url: str, sync_redis: Redis, tmp_path: Path) -> Iterator[StartWorker]:
     """Starts workers that know the tests' kinds, and ends what is left of them."""
     with ExitStack() as ends:
 
@@ -58,6 +58,8 @@ def start_worker(redis_url: str, tmp_path: Path) -> Iterator[StartWorker]:
             return worker
 
         yield start
+    # A thread of a killed process may hold its connection a little longer, and would be given the next test's message.
+    until(lambda: all(client["cmd"] != "brpop" for client in sync_redis.client_list()))
 
 
 @pools
