@@ -20,7 +20,7 @@ up: $(INSTALLED) ## run everything on this machine: servers, migrations, api, wo
 	@exec .venv/bin/python -m local up
 
 test: $(INSTALLED) ## every test but the benchmarks, against servers of its own
-	@exec .venv/bin/python -m pytest -n 2 --dist loadgroup --benchmark-disable -m "not benchmark" $(PYTEST_ARGS)
+	@exec .venv/bin/python -m pytest -n 2 --dist loadfile --benchmark-disable -m "not benchmark" $(PYTEST_ARGS)
 
 unit: $(INSTALLED) ## the tests that need no server
 	@exec .venv/bin/python -m pytest -n 2 --benchmark-disable -m "not servers and not benchmark" $(PYTEST_ARGS)

@@ -12,6 +12,10 @@ import structlog
 _PAGE_BYTES: Final = resource.getpagesize()
 
 
+_TRACEBACKS = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+"""Without the values of variables: those hold users' data."""
+
+
 def configure_logging(log_format: Literal["text", "json"], level: str) -> None:
     """Send the records of structlog and of the standard library, in one form, to standard output."""
     shared: list[Any] = [
@@ -27,7 +31,9 @@ def configure_logging(log_format: Literal["text", "json"], level: str) -> None:
     )
     plain = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback)
     renderer: list[Any] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()] if log_format == "json" else [plain]
+        [structlog.processors.ExceptionRenderer(_TRACEBACKS), structlog.processors.JSONRenderer()]
+        if log_format == "json"
+        else [plain]
     )
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(

@@ -44,18 +44,22 @@ class Dispatcher:
 
     async def submit(self, kind: str, params: Mapping[str, Any], idempotency_key: str | None) -> Submitted:
         """Store the task and queue it. Under a known Idempotency-Key it is the task of that key."""
-        await self._refuse_when_full(kind)
-        submitted = await self._store.insert(
-            NewTask(
-                id=uuid_utils.compat.uuid7(),
-                kind=kind,
-                params=params,
-                epoch=new_epoch(),
-                created_at=datetime.now(UTC),
-                idempotency_key=idempotency_key,
-                request_hash=None if idempotency_key is None else _hash(kind, params),
-            )
+        new = NewTask(
+            id=uuid_utils.compat.uuid7(),
+            kind=kind,
+            params=params,
+            epoch=new_epoch(),
+            created_at=datetime.now(UTC),
+            idempotency_key=idempotency_key,
+            request_hash=None if idempotency_key is None else _hash(kind, params),
         )
+        full = await self._full(kind)
+        if full is not None:
+            known = await self._store.known(new)
+            if known is None:
+                raise full
+            return Submitted(known, created=False)
+        submitted = await self._store.insert(new)
         if submitted.created:
             await self.dispatch(submitted.row)
         return submitted
@@ -90,15 +94,17 @@ class Dispatcher:
         if state is not State.CANCELLED:
             raise Conflict(f"the task has {state.value} already", state=state.value)
 
-    async def _refuse_when_full(self, kind: str) -> None:
+    async def _full(self, kind: str) -> QueueFull | None:
+        """What a new task is to be told when too many wait already."""
         try:
             waiting = await self._broker.waiting(kind)
         except BrokerUnavailable as error:  # the submission is stored all the same, and sent later
             log.warning("Queue not measured", action="queue_not_measured", reason=str(error))
-            return
-        if waiting >= self._queue_limit:
-            detail = f"{waiting} tasks of the kind {kind!r} wait for a worker; the limit is {self._queue_limit}"
-            raise QueueFull(detail, headers={"Retry-After": str(_RETRY_AFTER_S)})
+            return None
+        if waiting < self._queue_limit:
+            return None
+        detail = f"{waiting} tasks of the kind {kind!r} wait for a worker; the limit is {self._queue_limit}"
+        return QueueFull(detail, headers={"Retry-After": str(_RETRY_AFTER_S)})
 
 
 def new_epoch() -> str:

@@ -98,9 +98,9 @@ def _registers(statuses: Sequence[FrameEvent]) -> dict[str, Any]:
         "result": latest.result() if event.type == "result" else None,
         "finished_at": _instant(event.ts) if state in TERMINAL else None,
     }
-    running = [found.event.ts for found in statuses if found.state is State.RUNNING]
-    if running:
-        registers["started_at"] = _instant(min(running))
+    begun = [found.event.ts for found in statuses if found.begins]
+    if begun:
+        registers["started_at"] = _instant(min(begun))
     telling = [found for found in statuses if found.state is State.RUNNING or found.data.get("progress") is not None]
     if telling:
         newest = max(telling, key=_seq)

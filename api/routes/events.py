@@ -57,6 +57,8 @@ async def read_events(
     cursor = parse_cursor(last_event_id, "Last-Event-ID") or parse_cursor(after, "after")
     if cursor is not None and row.state.terminal and cursor == Cursor(row.seq, row.epoch):
         return Response(status_code=204)
+    if cursor is not None:
+        honoured(cursor, await _read(parts.live, row.id, cursor.seq, 1))  # refused before the answer has begun
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(_stream(parts, row.id, cursor), media_type="text/event-stream", headers=headers)
 

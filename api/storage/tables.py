@@ -69,7 +69,6 @@ tasks: Final = Table(
 
 Index("ix_tasks_kind_id", tasks.c.kind, tasks.c.id)
 Index("ix_tasks_state_id", tasks.c.state, tasks.c.id)
-Index("ix_tasks_undispatched", tasks.c.id, postgresql_where=text("dispatched_at IS NULL"))
 Index("ix_tasks_unfinished", tasks.c.id, postgresql_where=text("finished_at IS NULL"))
 
 events: Final = Table(

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Text, cast, func, select, update
+from sqlalchemy import ColumnElement, Select, Text, cast, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -37,11 +37,25 @@ class TaskStore:
             row = await self._insert(new)
             if row is not None:
                 return Submitted(row, created=True)
-            known = await self._by_key(new)
+            known = await self.known(new)
             if known is not None:
                 return Submitted(known, created=False)
         msg = f"the task of the Idempotency-Key {new.idempotency_key!r} comes and goes"
         raise StorageUnavailable(msg)
+
+    async def known(self, new: NewTask) -> TaskRow | None:
+        """The row that the Idempotency-Key of `new` stands for. Raises IdempotencyConflict."""
+        if new.idempotency_key is None:
+            return None
+        query = select(*_COLUMNS, tasks.c.request_hash).where(tasks.c.idempotency_key == new.idempotency_key)
+        with translated():
+            async with self._engine.connect() as connection:
+                row = (await connection.execute(query)).mappings().one_or_none()
+        if row is None:
+            return None
+        if row[tasks.c.request_hash] != new.request_hash:
+            raise IdempotencyConflict(str(new.idempotency_key))
+        return _task_row(row)
 
     async def get(self, task: UUID) -> TaskRow | None:
         """The row of `task`."""
@@ -86,25 +100,6 @@ class TaskStore:
         """Note the first wish to cancel; False when it is known already, or there is no such task."""
         return await self._touch((tasks.c.id == task) & tasks.c.cancel_requested_at.is_(None), cancel_requested_at=at)
 
-    async def undispatched(self, older_than: datetime, limit: int) -> list[TaskRow]:
-        """Tasks submitted before `older_than` whose message was never noted as sent, oldest first."""
-        query = select(*_COLUMNS).where(tasks.c.dispatched_at.is_(None), tasks.c.created_at < older_than)
-        return await self._rows(query.order_by(tasks.c.id).limit(limit))
-
-    async def unfinished(self, limit: int, after: UUID | None = None) -> list[TaskRow]:
-        """Tasks without an end, oldest first, younger than the task `after`."""
-        query = select(*_COLUMNS).where(tasks.c.finished_at.is_(None))
-        if after is not None:
-            query = query.where(tasks.c.id > after)
-        return await self._rows(query.order_by(tasks.c.id).limit(limit))
-
-    async def count_unfinished(self, at_most: int) -> int:
-        """How many tasks have no end, counted up to `at_most`, so that a long queue costs no long scan."""
-        some = select(tasks.c.id).where(tasks.c.finished_at.is_(None)).limit(at_most).subquery()
-        with translated():
-            async with self._engine.connect() as connection:
-                return await connection.scalar(select(func.count()).select_from(some)) or 0
-
     async def _insert(self, new: NewTask) -> TaskRow | None:
         statement = (
             insert(tasks)
@@ -125,17 +120,6 @@ class TaskStore:
             async with self._engine.begin() as connection:
                 row = (await connection.execute(statement)).mappings().one_or_none()
         return None if row is None else _task_row(row)
-
-    async def _by_key(self, new: NewTask) -> TaskRow | None:
-        query = select(*_COLUMNS, tasks.c.request_hash).where(tasks.c.idempotency_key == new.idempotency_key)
-        with translated():
-            async with self._engine.connect() as connection:
-                row = (await connection.execute(query)).mappings().one_or_none()
-        if row is None:
-            return None
-        if row[tasks.c.request_hash] != new.request_hash:
-            raise IdempotencyConflict(str(new.idempotency_key))
-        return _task_row(row)
 
     async def _rows(self, query: Select[Any]) -> list[TaskRow]:
         with translated():

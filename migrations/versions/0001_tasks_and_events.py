@@ -44,7 +44,6 @@ def upgrade() -> None:
     )
     op.create_index("ix_tasks_kind_id", "tasks", ["kind", "id"])
     op.create_index("ix_tasks_state_id", "tasks", ["state", "id"])
-    op.create_index("ix_tasks_undispatched", "tasks", ["id"], postgresql_where=sa.text("dispatched_at IS NULL"))
     op.create_index("ix_tasks_unfinished", "tasks", ["id"], postgresql_where=sa.text("finished_at IS NULL"))
     op.create_table(
         "events",

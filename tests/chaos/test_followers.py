@@ -22,7 +22,7 @@ from client.tasks import Tasks
 from protocol.events import Event
 from tests.chaos.stack import Stack
 
-pytestmark = [pytest.mark.xdist_group("followers"), pytest.mark.timeout(180)]
+pytestmark = pytest.mark.timeout(180)
 
 _PATIENCE: Final = Backoff(most_s=0.5, give_up_after_s=60)
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.errors import Conflict, QueueFull
 from api.storage.database import create_engine
-from api.storage.errors import StorageUnavailable
+from api.storage.errors import IdempotencyConflict, StorageUnavailable
 from api.storage.tasks import TaskStore
 from protocol.events import State
 from protocol.head import ClaimOutcome
@@ -80,6 +80,16 @@ async def test_a_full_queue_takes_no_row_either(redis_url: str, engine: AsyncEng
         assert int(refused.value.headers["Retry-After"]) > 0
         assert [row.id for row in await parts.store.page()] == [first.id]
         assert len(messages(sync_redis)) == 1
+
+
+async def test_a_full_queue_still_knows_the_task_of_a_key(redis_url: str, engine: AsyncEngine) -> None:
+    async with replica(redis_url, engine, queue_limit=1) as parts:
+        first = await parts.dispatcher.submit(KIND, {"updates": 1}, "key")
+        again = await parts.dispatcher.submit(KIND, {"updates": 1}, "key")
+        with pytest.raises(IdempotencyConflict):
+            await parts.dispatcher.submit(KIND, {"updates": 2}, "key")
+
+    assert (again.row.id, again.created) == (first.row.id, False)
 
 
 async def test_many_submissions_under_one_key_are_one_row_and_one_message(parts: Parts, sync_redis: Redis) -> None:

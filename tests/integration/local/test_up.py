@@ -22,7 +22,7 @@ from local.ports import free_port
 from local.settings import ROOT
 from local.waiting import wait_until
 
-pytestmark = [pytest.mark.xdist_group("up"), pytest.mark.timeout(180)]
+pytestmark = pytest.mark.timeout(180)
 
 _READY_S: Final = 60.0
 """Twice what `up` itself waits for the api, for the rest of the start and a busy machine."""

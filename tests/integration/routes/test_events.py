@@ -15,8 +15,6 @@ from local.children import wait_until
 from tests.support.rest import ended, fields, problem, submit, unknown
 from tests.support.system import Api
 
-pytestmark = pytest.mark.xdist_group("routes")
-
 BAD_CURSORS = ["x", "-1", "+1", "01", "abc.", "ABC.1", "a.b.1", "9007199254740992", "1 ", "é"]
 
 

@@ -16,8 +16,6 @@ from local.children import wait_until
 from tests.support.rest import submit
 from tests.support.system import Api
 
-pytestmark = pytest.mark.xdist_group("routes")
-
 WAIT_S = 20.0
 
 

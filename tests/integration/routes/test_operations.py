@@ -11,8 +11,6 @@ import pytest
 from tests.support.rest import problem, submit
 from tests.support.system import Api
 
-pytestmark = pytest.mark.xdist_group("routes")
-
 PROBLEMS: Final = {
     ("get", "/kinds"): set(),
     ("get", "/tasks"): {422, 503},

@@ -13,8 +13,6 @@ from local.children import wait_until
 from tests.support.rest import ended, problem, submit
 from tests.support.system import READY_S, Api, System
 
-pytestmark = pytest.mark.xdist_group("routes")
-
 
 @pytest.fixture
 def outage(routes_system: System, api: Api, idle: Api) -> Iterator[System]:

@@ -19,8 +19,6 @@ from local.children import wait_until
 from tests.support.rest import submit
 from tests.support.system import Api, System
 
-pytestmark = pytest.mark.xdist_group("routes")
-
 SOON_S: Final = 8.0
 """An end in good order, on a machine that is busy; the drain may take 20 s."""
 

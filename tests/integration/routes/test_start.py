@@ -6,12 +6,8 @@ import time
 from pathlib import Path
 from typing import Final
 
-import pytest
-
 from local.ports import free_port
 from tests.support.system import Api, Process, System
-
-pytestmark = pytest.mark.xdist_group("routes")
 
 TIMEOUT_S: Final = 1
 IMPORTS_S: Final = 20

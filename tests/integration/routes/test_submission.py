@@ -15,8 +15,6 @@ from redis import Redis
 from tests.integration.routes.conftest import BODY_LIMIT, QUEUE_LIMIT
 from tests.support.rest import fields, problem, submit
 
-pytestmark = pytest.mark.xdist_group("routes")
-
 
 @pytest.fixture
 def nothing_taken(idle_http: httpx.Client, idle_queues: Redis) -> Iterator[None]:

@@ -12,8 +12,6 @@ import pytest
 from local.children import wait_until
 from tests.support.rest import ended, problem, submit, unknown
 
-pytestmark = pytest.mark.xdist_group("routes")
-
 TASK = {
     *("id", "kind", "params", "state", "attempt", "seq", "progress", "error"),
     *("created_at", "started_at", "updated_at", "finished_at", "links"),
