@@ -188,14 +188,13 @@ def test_a_stream_of_an_unfinished_task_goes_on_even_when_everything_was_shown(i
         assert events([next(received)])[0]["resumed"] is True
 
 
-def test_a_stream_after_a_cursor_ahead_of_the_task_says_why_it_ends(
+def test_a_stream_after_a_cursor_ahead_of_the_task_is_refused_before_it_begins(
     http: httpx.Client, finished: dict[str, Any]
 ) -> None:
-    with stream(http, finished, "?after=999") as received:
-        (only,) = received
+    answer = http.get(finished["links"]["events"] + "?after=999", headers={"Accept": "text/event-stream"})
 
-    assert (only.event, only.id) == ("ended", "")
-    assert "ahead" in only.data
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "after"
 
 
 def test_a_stream_of_a_task_that_does_not_exist_is_not_found(http: httpx.Client) -> None:
