@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import shutil
 import socket
 import struct
 from collections.abc import AsyncIterator
@@ -17,7 +18,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError
 
-from client.follow import Backoff, Follower, Update
+from client.follow import Backoff, Follower, Restarted, Update
 from client.tasks import Tasks
 from protocol.events import Event
 from tests.chaos.stack import Stack
@@ -156,3 +157,25 @@ async def test_live_delivery_goes_on_while_postgres_stands_still_and_the_rows_fo
 
     async with Tasks(system.urls[1]) as tasks:
         assert (await tasks.wait(task, 30))["state"] == "succeeded"
+
+
+async def test_when_redis_loses_everything_tasks_run_again_and_their_followers_are_told(system: Stack) -> None:
+    tasks = [await submit(system.urls[0], updates=100, rate=25) for _ in range(4)]
+    followers = [Follower(system.urls, task, backoff=_PATIENCE) for task in tasks for _ in range(2)]
+    following = [asyncio.create_task(collect(follower)) for follower in followers]
+    async for _ in Follower(system.urls[0], tasks[-1]).updates():
+        if all(follower.cursor is not None and follower.cursor.seq > 20 for follower in followers):
+            break
+
+    await asyncio.to_thread(system.valkey.kill)
+    shutil.rmtree(system.valkey.directory / "appendonlydir")
+    await asyncio.to_thread(system.valkey.start)
+    seen = await asyncio.gather(*following)
+
+    for updates in seen:
+        begun_anew = [i for i, update in enumerate(updates) if isinstance(update, Restarted)]
+        assert begun_anew, "a follower must be told that what it knows is void"
+        events = [update for update in updates[begun_anew[-1] :] if isinstance(update, Event)]
+        last_attempt = [event for event in events if event.attempt == events[-1].attempt]
+        assert events[-1].type == "result"
+        assert [event.data["index"] for event in last_attempt if event.type == "chunk"] == list(range(100))
