@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -58,9 +61,30 @@ class Broker:
         except (RedisError, OSError, TimeoutError) as error:
             raise BrokerUnavailable(f"{type(error).__name__}: {error}") from error
 
+    async def oldest(self, kind: str) -> datetime | None:
+        """When the task was submitted whose message of `kind` is the next to be taken; None when none waits.
+
+        Raises BrokerUnavailable.
+        """
+        try:
+            message: Any = self._redis.lindex(queue_of(kind), -1)
+            raw = await message
+        except (RedisError, OSError, TimeoutError) as error:
+            raise BrokerUnavailable(f"{type(error).__name__}: {error}") from error
+        return None if raw is None else _submitted_at(raw)
+
     def close(self) -> None:
         """Give the connections back."""
         self._celery.close()
 
     def _send(self, task: str, kind: str, message: Mapping[str, Any]) -> None:
         self._celery.send_task(TASK_NAME, kwargs=message, task_id=task, queue=queue_of(kind), ignore_result=True)
+
+
+def _submitted_at(raw: bytes) -> datetime:
+    """The time in the id (a UUIDv7) of the task of a message. One that is not ours counts as very old."""
+    try:
+        _, arguments, _ = json.loads(base64.b64decode(json.loads(raw)["body"]))
+        return datetime.fromtimestamp((UUID(arguments["task"]).int >> 80) / 1000, UTC)
+    except (ValueError, KeyError, TypeError, OverflowError):
+        return datetime.fromtimestamp(0, UTC)

@@ -6,7 +6,7 @@
 | a lease that ran out, and a cancel was requested | cancels the task |
 | a cancel was requested, nobody owns the task | cancels the task |
 | no message was ever sent (the broker was away) | sends it |
-| queued for long, and the queue is empty: the message was lost | sends it again; the claim makes that harmless |
+| queued for long, and the queue holds only younger tasks: the message was lost | sends it again; a claim decides |
 | no head: Redis has forgotten the task | a new epoch, a new head, and queues it |
 | the head is of another epoch than the row | the row takes the head's epoch |
 """
@@ -48,7 +48,7 @@ class SweeperSettings:
     submission_s: float = 5.0
     """A submission is left alone for so long: it is about to be dispatched by the replica that took it."""
     lost_after_s: float = 90.0
-    """A queued task whose queue is empty has lost its message: longer than the broker's visibility time-out."""
+    """From when on a queued task is looked for in its queue: longer than the broker's visibility time-out."""
 
 
 @dataclass(slots=True)
@@ -144,8 +144,11 @@ class Sweeper:
         """Whether the message of a queued task was never sent, or is nowhere any more."""
         if row.dispatched_at is None:
             return (now - row.created_at).total_seconds() > self._set.submission_s
-        quiet_s = (now - max(row.dispatched_at, row.updated_at)).total_seconds()
-        return quiet_s > self._set.lost_after_s and await self._broker.waiting(row.kind) == 0
+        sent_at = max(row.dispatched_at, row.updated_at)
+        if (now - sent_at).total_seconds() <= self._set.lost_after_s:
+            return False
+        oldest = await self._broker.oldest(row.kind)  # the queue is first in, first out
+        return oldest is None or (oldest - sent_at).total_seconds() > self._set.lost_after_s
 
     async def _lost(self, row: Unfinished, head: Head) -> None:
         """The lease ran out. Whoever still runs the attempt is fenced by what is done here."""

@@ -6,8 +6,10 @@ import asyncio
 from uuid import UUID
 
 from redis import Redis
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.dispatch.broker import Broker, queue_of
 from api.live.ending import end
 from api.storage.database import create_engine
 from api.storage.sweep import SweepStore
@@ -16,7 +18,7 @@ from protocol.events import State, encode_body
 from protocol.head import ClaimOutcome, Outcome
 from protocol.keys import PARTITIONS, TaskKeys
 from protocol.log import Log, Owned
-from tests.integration.dispatch.conftest import NOWHERE, Parts, messages, replica
+from tests.integration.dispatch.conftest import KIND, NOWHERE, Parts, messages, replica
 from tests.support.waiting import until, until_so
 from tests.support.writer import Writer, project
 
@@ -161,3 +163,51 @@ async def test_the_loop_survives_a_database_that_is_away(redis_url: str) -> None
         assert parts.sweeper.healthy()
         await end(run)
     await nowhere.dispose()
+
+
+async def lose_message(engine: AsyncEngine, redis: Redis, task: UUID) -> None:
+    """Take the only message there is, as a worker that dies with it would, and let a long time pass."""
+    assert redis.rpop(queue_of(KIND)) is not None
+    long_ago = "UPDATE tasks SET dispatched_at = now() - interval '5 min', updated_at = now() - interval '5 min'"
+    async with engine.begin() as connection:
+        await connection.execute(text(f"{long_ago} WHERE id = :id"), {"id": task})
+
+
+async def test_a_task_whose_message_is_lost_is_sent_again_when_nothing_waits(
+    parts: Parts, engine: AsyncEngine, sync_redis: Redis
+) -> None:
+    row = await parts.submit()
+    await lose_message(engine, sync_redis, row.id)
+
+    for _ in range(2):
+        await parts.sweeper.sweep()
+
+    assert [message["task"] for message in messages(sync_redis)] == [str(row.id)]
+
+
+async def test_a_task_whose_message_is_lost_is_sent_again_when_only_younger_ones_wait(
+    parts: Parts, engine: AsyncEngine, sync_redis: Redis
+) -> None:
+    row = await parts.submit()
+    await lose_message(engine, sync_redis, row.id)
+    younger = await parts.submit()
+
+    for _ in range(2):
+        await parts.sweeper.sweep()
+
+    assert sorted(message["task"] for message in messages(sync_redis)) == sorted([str(row.id), str(younger.id)])
+
+
+async def test_a_task_that_may_still_be_behind_older_ones_is_left_alone(
+    parts: Parts, redis_url: str, engine: AsyncEngine, sync_redis: Redis
+) -> None:
+    broker = Broker(redis_url, parts.redis)
+    row = await parts.submit()
+    await lose_message(engine, sync_redis, row.id)
+    older = UUID("01900000-0000-7000-8000-000000000000")
+    await broker.send(older, KIND, {})
+    broker.close()
+
+    await parts.sweeper.sweep()
+
+    assert [message["task"] for message in messages(sync_redis)] == [str(older)]
