@@ -20,11 +20,7 @@ def list_letters(settings: ApiSettings, limit: int) -> int:
         redis = connect(settings.redis_url, settings.replica, retries=1)
         try:
             for letter in await dead_letters.list_dead(redis, range(settings.partitions), limit=limit):
-                fields = {
-                    name.decode(): value.decode(errors="replace")[:_SHOWN] for name, value in letter.fields.items()
-                }
-                line = {"partition": letter.partition, "id": letter.id, "source": letter.source, "error": letter.error}
-                sys.stdout.write(json.dumps({**line, "fields": fields}, ensure_ascii=False) + "\n")
+                sys.stdout.write(_line(letter) + "\n")
         finally:
             await redis.aclose()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -35,7 +36,7 @@ class ApiSettings(BaseSettings):
     drain_timeout_s: float = Field(default=20.0, gt=0, description="How long an orderly end may take")
     flush_interval_s: float = Field(default=1.0, gt=0, description="How long progress and chunks wait to be written")
     queue_limit: int = Field(default=10_000, ge=1, description="Messages of one kind that may wait for a worker")
-    body_limit: int = Field(default=8 * 2**20, ge=1024, description="Bytes of a request's body")
+    body_limit: int = Field(default=4 * 2**20, ge=1024, description="Bytes of a request's body")
     follower_queue_bytes: int = Field(default=1 * 2**20, ge=1024, description="What may wait for one slow follower")
     send_buffer_bytes: int = Field(default=256 * 2**10, ge=4096, description="The socket's send buffer for a follower")
     pool_size: int = Field(default=5, ge=1, description="Connections to PostgreSQL that are kept")
@@ -47,6 +48,13 @@ class ApiSettings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+    @field_validator("redis_url", "broker_url")
+    @classmethod
+    def _redis(cls, value: str | None) -> str | None:
+        if value is not None and urlsplit(value).scheme not in {"redis", "rediss", "unix"}:
+            raise ValueError("expected redis://, rediss:// or unix://")
+        return value
 
     @property
     def broker(self) -> str:

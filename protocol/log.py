@@ -18,10 +18,12 @@ from redis.exceptions import NoScriptError
 
 from protocol import calls, keys
 from protocol.calls import Appended, Body, Call, LogLimits
-from protocol.events import State
+from protocol.events import State, encode_frame
 from protocol.head import HEAD_FIELDS, Cancellation, Claim, Head, parse_head
 
 R = TypeVar("R")
+
+_REPUBLISH_EVENTS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +143,41 @@ class AsyncLog:
         values = await _answer(self._redis.hmget(self._keys(task).head, HEAD_FIELDS))
         return parse_head(values)
 
-    async def heads(self, tasks: Iterable[UUID]) -> list[Head | None]:
-        """The head of each task, in one round trip."""
+    async def heads(self, tasks: Iterable[UUID]) -> tuple[int, list[Head | None]]:
+        """Redis's time in Unix ms, and the head of each task without its status, in one round trip."""
         async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.time()
             for task in tasks:
-                pipe.hmget(self._keys(task).head, HEAD_FIELDS)
-            return [parse_head(values) for values in await pipe.execute()]
+                pipe.hmget(self._keys(task).head, HEAD_FIELDS[:-1])
+            (seconds, micros), *found = await pipe.execute()
+        return int(seconds) * 1000 + int(micros) // 1000, [parse_head([*values, None]) for values in found]
+
+    async def oldest_entry_ms(self, task: UUID) -> int | None:
+        """When the oldest entry that projection has not dealt with came into the stream of the task's partition."""
+        entries = await _answer(self._redis.xrange(self._keys(task).events, count=1))
+        return int(entries[0][0].partition(b"-")[0]) if entries else None
+
+    async def forget(self, task: UUID) -> None:
+        """Delete head and log: the task is then rebuilt in another epoch (§4.6)."""
+        names = self._keys(task)
+        await _answer(self._redis.delete(names.head, names.log))
+
+    async def republish(self, task: UUID) -> int:
+        """Give projection what the log holds once more, which changes nothing it has; returns how many events."""
+        names, after = self._keys(task), 0
+        while True:
+            page = await self.read(task, after, _REPUBLISH_EVENTS)
+            if page.head is None or not page.events:
+                return after
+            fields: dict[Any, Any] = {
+                "task": str(task),
+                "epoch": page.head.epoch,
+                "first": page.events[0][0],
+                "last": page.events[-1][0],
+                "frame": encode_frame([event for _, event in page.events]),
+            }
+            await _answer(self._redis.xadd(names.events, fields))
+            after = page.events[-1][0]
 
     async def read(self, task: UUID, after: int, limit: int) -> Page:
         """At most `limit` events with a seq above `after`, in order, and the head."""
@@ -156,11 +187,6 @@ class AsyncLog:
             pipe.xrange(names.log, f"{after + 1}-0", "+", count=limit)
             values, entries = await pipe.execute()
         return Page(parse_head(values), [(int(entry.partition(b"-")[0]), fields[b"e"]) for entry, fields in entries])
-
-    async def first_seq(self, task: UUID) -> int | None:
-        """The seq of the oldest event that the log still holds; None when it holds none."""
-        entries = await _answer(self._redis.xrange(self._keys(task).log, count=1))
-        return int(entries[0][0].partition(b"-")[0]) if entries else None
 
     async def snapshot(self, task: UUID) -> Snapshot | None:
         """Head and newest event of `task`."""

@@ -61,4 +61,4 @@ class Attempts:
         data = status_data(state, message=message, error=error)
         body = Body(encode_body(claim.attempt, time.time() * 1000, "status", data), "status", state)
         answer = await self._tasks.append(Owned(task, claim.epoch, claim.attempt), claim.n + 1, [body])
-        return answer.decision.outcome is Outcome.APPENDED
+        return answer.decision.outcome in {Outcome.APPENDED, Outcome.DUPLICATE}  # an answer may have been lost

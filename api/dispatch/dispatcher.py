@@ -20,6 +20,7 @@ from api.dispatch.attempts import Attempts
 from api.dispatch.broker import Broker, BrokerUnavailable
 from api.errors import Conflict, QueueFull
 from api.storage.changes import NewTask, Submitted, TaskRow
+from api.storage.errors import StorageError
 from api.storage.tasks import TaskStore
 from protocol.events import State
 from protocol.head import CancelOutcome
@@ -72,7 +73,10 @@ class Dispatcher:
         except (BrokerUnavailable, RedisError, OSError, TimeoutError) as error:
             log.warning("Task not dispatched yet", action="not_dispatched", task=str(row.id), reason=str(error))
             return False
-        await self._store.mark_dispatched(row.id, datetime.now(UTC))
+        try:
+            await self._store.mark_dispatched(row.id, datetime.now(UTC))
+        except StorageError as error:  # it is sent all the same; the sweeper may send it once more
+            log.warning("Dispatch not noted", action="dispatch_not_noted", task=str(row.id), reason=str(error))
         log.info("Task dispatched", action="dispatched", task=str(row.id), kind=row.kind)
         return True
 

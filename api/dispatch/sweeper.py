@@ -7,8 +7,11 @@
 | a cancel was requested, nobody owns the task | cancels the task |
 | no message was ever sent (the broker was away) | sends it |
 | queued for long, and the queue holds only younger tasks: the message was lost | sends it again; a claim decides |
-| no head: Redis has forgotten the task | a new epoch, a new head, and queues it |
-| the head is of another epoch than the row | the row takes the head's epoch |
+| no head, and nothing of the task on its way to PostgreSQL: Redis forgot it | a new epoch, a new head, and queues it |
+| a head that is older than the row: Redis came back older | has it forgotten |
+| a head of another epoch than the row | the row takes the head's, and projection gets the log again |
+| ended, and the end was not written | projection gets the log again |
+| a cancel was requested, and the head does not know | tells the head |
 """
 
 from __future__ import annotations
@@ -36,6 +39,8 @@ from protocol.log import AsyncLog
 log = structlog.get_logger(__name__)
 
 _PAGE: Final = 500
+_REST: Final = 4
+"""Times as long as a sweep took: 20,000 unfinished tasks take a second of the event loop, which others share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +91,15 @@ class Sweeper:
         self._max_attempts = max_attempts
         self._set = settings or SweeperSettings()
         self._beat: float | None = None
+        self._after: UUID | None = None
+        self._noticed: dict[UUID, int] = {}
+        """When a sweep first saw that a task has no head or has ended, in Redis's Unix ms."""
         self.counters = SweeperCounters()
 
     async def run(self) -> None:
         """Sweep again and again, until cancelled."""
         while True:
-            self._beat = asyncio.get_running_loop().time()
+            self._beat = started = asyncio.get_running_loop().time()
             try:
                 async with asyncio.timeout(self._set.most_s), self._sweeps.exclusive() as mine:
                     if mine:
@@ -102,7 +110,8 @@ class Sweeper:
             except Exception:  # a supervisor: whatever it was, the next sweep may do
                 self.counters.failures += 1
                 log.exception("Sweeper failed", action="sweeper_failed")
-            await asyncio.sleep(self._set.interval_s)
+            took_s = asyncio.get_running_loop().time() - started
+            await asyncio.sleep(max(self._set.interval_s, _REST * took_s))
 
     def healthy(self) -> bool:
         """Whether the loop moves."""
@@ -110,51 +119,90 @@ class Sweeper:
         return self._beat is not None and now - self._beat <= 2 * self._set.most_s
 
     async def sweep(self) -> None:
-        """Look at every unfinished task once."""
+        """Look at every unfinished task once; after a sweep that was cut short, from where it was."""
         self.counters.sweeps += 1
-        after: UUID | None = None
+        noticed, self._noticed = self._noticed, {}
         while True:
-            rows = await self._sweeps.unfinished(_PAGE, after)
+            rows = await self._sweeps.unfinished(_PAGE, self._after)
             if rows:
-                heads = await self._tasks.heads([row.id for row in rows])
+                now, heads = await self._tasks.heads([row.id for row in rows])
                 for row, head in zip(rows, heads, strict=True):
-                    await self._look_at(row, head)
-                after = rows[-1].id
+                    if head is None or head.closed:
+                        self._noticed[row.id] = noticed.get(row.id, now)
+                    await self._look_at(row, head, now)
+                self._after = rows[-1].id
             if len(rows) < _PAGE:
+                self._after = None
                 return
 
-    async def _look_at(self, row: Unfinished, head: Head | None) -> None:
-        now = datetime.now(UTC)
-        if head is None:
-            if row.dispatched_at is not None or (now - row.created_at).total_seconds() > self._set.submission_s:
-                await self._rebuild(row)
-        elif head.closed:
-            return  # projection is about to write it
-        elif head.epoch != row.epoch:
-            await self._store.begin_epoch(row.id, row.epoch, head.epoch)
-        elif head.lease:
-            if head.lease <= now.timestamp() * 1000:
-                await self._lost(row, head)
-        elif head.cancel:
+    async def _look_at(self, row: Unfinished, head: Head | None, now_ms: int) -> None:
+        try:
+            if head is None:
+                await self._missing(row)
+            elif head.epoch != row.epoch:
+                await self._adopt(row, head)
+            elif head.seq < row.seq or head.attempt < row.attempt:  # the row was read first: Redis came back older
+                log.warning("Head is older than its row", action="head_older", task=str(row.id), kind=row.kind)
+                await self._tasks.forget(row.id)
+            elif head.closed:
+                await self._unwritten(row)
+            else:
+                await self._open(row, head, now_ms)
+        except BrokerUnavailable as error:
+            self.counters.failures += 1
+            log.warning("Task not looked at", action="not_looked_at", task=str(row.id), reason=str(error))
+
+    async def _missing(self, row: Unfinished) -> None:
+        """There is no head: the task was never dispatched, or has ended and is not written yet, or Redis forgot it."""
+        if row.dispatched_at is None and row.seq == 0:
+            if self._age_s(row.created_at) > self._set.submission_s:
+                await self._dispatch(row.id)
+        elif await self._all_written(row.id) and await self._tasks.head(row.id) is None:
+            await self._rebuild(row)
+
+    async def _adopt(self, row: Unfinished, head: Head) -> None:
+        """The head was made in another epoch than the row's: the row follows, and gets what it has refused."""
+        await self._store.begin_epoch(row.id, row.epoch, head.epoch)
+        await self._tasks.republish(row.id)
+
+    async def _unwritten(self, row: Unfinished) -> None:
+        """The task has ended; projection is about to write it, or has lost an entry and gets the events again."""
+        if await self._all_written(row.id):
+            log.warning("End was not written", action="end_not_written", task=str(row.id), kind=row.kind)
+            await self._tasks.republish(row.id)
+
+    async def _open(self, row: Unfinished, head: Head, now_ms: int) -> None:
+        cancel = head.cancel
+        if row.cancel_requested_at is not None and not cancel:
+            await self._tasks.cancel(row.id)
+            cancel = True
+        if head.lease > now_ms:
+            return
+        if cancel:
             self.counters.cancelled += await self._attempts.end(row.id, State.CANCELLED)
-        elif await self._unsent(row, now):
+        elif head.lease:
+            await self._lost(row, head)
+        elif await self._unsent(row):
             await self._dispatch(row.id)
 
-    async def _unsent(self, row: Unfinished, now: datetime) -> bool:
+    async def _all_written(self, task: UUID) -> bool:
+        """Whether projection has dealt with everything that was appended before the task was noticed."""
+        oldest = await self._tasks.oldest_entry_ms(task)
+        return oldest is None or oldest > self._noticed[task]
+
+    async def _unsent(self, row: Unfinished) -> bool:
         """Whether the message of a queued task was never sent, or is nowhere any more."""
         if row.dispatched_at is None:
-            return (now - row.created_at).total_seconds() > self._set.submission_s
+            return self._age_s(row.created_at) > self._set.submission_s
         sent_at = max(row.dispatched_at, row.updated_at)
-        if (now - sent_at).total_seconds() <= self._set.lost_after_s:
+        if self._age_s(sent_at) <= self._set.lost_after_s:
             return False
         oldest = await self._broker.oldest(row.kind)  # the queue is first in, first out
         return oldest is None or (oldest - sent_at).total_seconds() > self._set.lost_after_s
 
     async def _lost(self, row: Unfinished, head: Head) -> None:
         """The lease ran out. Whoever still runs the attempt is fenced by what is done here."""
-        if head.cancel:
-            self.counters.cancelled += await self._attempts.end(row.id, State.CANCELLED)
-            return
+        await self._store.mark_dispatched(row.id, None)  # should this process end before the message is sent
         message = f"the worker of attempt {head.attempt} was lost; the next attempt starts soon"
         opened = await self._attempts.open_next(row.id, message, self._max_attempts.get(row.kind, 1))
         if opened is Opened.NOTHING:
@@ -171,8 +219,13 @@ class Sweeper:
             return
         self.counters.rebuilt += 1
         log.warning("Task rebuilt", action="task_rebuilt", task=str(row.id), kind=row.kind, epoch=fresh.epoch)
-        await self._tasks.create(row.id, epoch=fresh.epoch, seq=fresh.seq, attempt=fresh.attempt, state=State.QUEUED)
-        if fresh.cancel_requested_at is not None:
+        await self._store.mark_dispatched(row.id, None)
+        epoch = await self._tasks.create(
+            row.id, epoch=fresh.epoch, seq=fresh.seq, attempt=fresh.attempt, state=State.QUEUED
+        )
+        if epoch != fresh.epoch:  # somebody was faster; the next sweep goes on from there
+            await self._store.begin_epoch(row.id, fresh.epoch, epoch)
+        elif fresh.cancel_requested_at is not None:
             self.counters.cancelled += await self._attempts.end(row.id, State.CANCELLED)
         elif await self._attempts.open_next(row.id, "Redis had lost the task; it starts again", 1) is Opened.QUEUED:
             await self._dispatch(row.id)
@@ -181,3 +234,7 @@ class Sweeper:
         row = await self._store.get(task)
         if row is not None and await self._dispatcher.dispatch(row):
             self.counters.dispatched += 1
+
+    @staticmethod
+    def _age_s(at: datetime) -> float:
+        return (datetime.now(UTC) - at).total_seconds()

@@ -23,8 +23,8 @@ class ProjectionSettings:
     """Entries a partition and read; fewer when entries are large."""
     block_s: float = 0.5
     """How long a read waits; also how long a stop can take to be seen."""
-    claim_idle_s: float = 10.0
-    claim_interval_s: float = 3.0
+    claim_idle_s: float = 6.0
+    claim_interval_s: float = 1.0
     trim_interval_s: float = 1.0
     forget_interval_s: float = 600.0
     max_deliveries: int = 5

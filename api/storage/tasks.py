@@ -92,8 +92,8 @@ class TaskStore:
         await self._touch((tasks.c.id == task) & (tasks.c.epoch == known), epoch=new)
         return await self.get(task)
 
-    async def mark_dispatched(self, task: UUID, at: datetime) -> bool:
-        """Note that the message to the workers went out; False when there is no such task."""
+    async def mark_dispatched(self, task: UUID, at: datetime | None) -> bool:
+        """Note that the message to the workers went out, or has to (None); False when there is no such task."""
         return await self._touch(tasks.c.id == task, dispatched_at=at)
 
     async def request_cancel(self, task: UUID, at: datetime) -> bool:
@@ -126,7 +126,7 @@ class TaskStore:
             async with self._engine.connect() as connection:
                 return [_task_row(row) for row in (await connection.execute(query)).mappings()]
 
-    async def _touch(self, where: ColumnElement[bool], **values: datetime | str) -> bool:
+    async def _touch(self, where: ColumnElement[bool], **values: datetime | str | None) -> bool:
         with translated():
             async with self._engine.begin() as connection:
                 result = await connection.execute(update(tasks).where(where).values(**values))
