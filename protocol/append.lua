@@ -36,6 +36,14 @@ local function reply(outcome, a, b)
   return {outcome, a, b, cancel, redis.call('XLEN', stream)}
 end
 
+-- The caller was told of a claim or of events that are not here: Redis came back older than it was. What is left is
+-- deleted, so that the task goes on in another epoch and nobody takes the new events of a seq for those they saw (§4.6).
+local function forgotten(outcome, a, b)
+  local answer = reply(outcome, a, b)
+  redis.call('DEL', head, log)
+  return answer
+end
+
 -- The table of §5.2, row by row; `decide` in protocol/head.py is its twin.
 local known = epoch == ARGV[2]
 if closed then
@@ -43,15 +51,9 @@ if closed then
   return reply('closed', 0, 0)
 end
 if not known or attempt < current then return reply('fenced', current, 0) end
-if attempt > current then return reply('unclaimed', current, 0) end
+if attempt > current then return forgotten('unclaimed', current, 0) end
 if n + count - 1 <= last_n then return reply('duplicate', last_n, 0) end
-if n > last_n + 1 then
-  -- The caller was told of events that are not here: Redis came back older than it was. What is left is forgotten, so
-  -- that the task goes on in another epoch and nobody takes the new events of a seq for the ones they saw (§4.6).
-  local answer = reply('gap', last_n + 1, n)
-  redis.call('DEL', head, log)
-  return answer
-end
+if n > last_n + 1 then return forgotten('gap', last_n + 1, n) end
 
 local first = seq + 1
 local events, added = {}, 0

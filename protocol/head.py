@@ -117,7 +117,7 @@ def append(
 ) -> tuple[Decision, Head | None]:
     """The decision and the head after it. A terminal `state` closes the task; `failure` counts a failed attempt."""
     decision = decide(head, epoch, attempt, n, count)
-    if decision.outcome is Outcome.GAP:  # Redis came back older than the caller knows it: it forgets the task (§4.6)
+    if decision.outcome in {Outcome.GAP, Outcome.UNCLAIMED}:  # Redis came back older: it forgets the task (§4.6)
         return decision, None
     if head is None or decision.outcome is not Outcome.APPENDED:
         return decision, head

@@ -176,7 +176,7 @@ class Machine(RuleBasedStateMachine):
         if expected.outcome is Outcome.APPENDED:
             assert after is not None
             self.head = replace(after, status=self.expect(bodies, expected) or after.status)
-        elif expected.outcome is Outcome.GAP:
+        elif expected.outcome in {Outcome.GAP, Outcome.UNCLAIMED}:
             self.head, self.events = None, []
 
         answer: Appended = self.real(calls.append(self.task, self.keys, bodies, limits=self.limits, **call))

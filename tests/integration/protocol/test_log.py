@@ -18,7 +18,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from redis.retry import Retry
 
-from protocol.calls import Appended, Body, LogLimits
+from protocol.calls import Appended, Body
 from protocol.events import State, encode_body, status_data
 from protocol.head import CancelOutcome, Claim, ClaimOutcome, Head, Outcome, Renewal, RenewOutcome
 from protocol.keys import TaskKeys
@@ -196,7 +196,6 @@ async def test_of_a_task_that_redis_does_not_know_there_is_nothing(worker: Log, 
     assert (page.head, page.events) == (None, [])
     assert await api.head(task) is None
     assert await api.snapshot(task) is None
-    assert await api.first_seq(task) is None
     assert worker.claim(task, lease_ms=LEASE_MS).outcome is ClaimOutcome.UNKNOWN
     assert (await api.reserve(task, lease_ms=LEASE_MS)).outcome is ClaimOutcome.UNKNOWN
     assert (await api.cancel(task)).outcome is CancelOutcome.UNKNOWN
@@ -214,13 +213,6 @@ async def test_snapshots_come_in_the_order_of_the_tasks(worker: Log, api: AsyncL
     assert ran.last == (await api.read(task, 2, 1)).events[0][1]
     assert (missing, new) == (None, Snapshot(Head("e2"), None))
     assert await api.snapshots([]) == []
-
-
-async def test_the_first_seq_of_a_trimmed_log_is_not_1(sync_redis: Redis, api: AsyncLog, task: UUID) -> None:
-    worker = Log(sync_redis, partitions=PARTITIONS, limits=LogLimits(max_events=10))
-    append(worker, owned(worker, task), 1, *chunks(25))
-
-    assert await api.first_seq(task) == 16
 
 
 async def test_a_lost_task_is_handed_over_and_goes_on_in_the_attempt_that_the_api_opened(
