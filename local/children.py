@@ -66,6 +66,12 @@ def adopt_orphans() -> None:
         _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
+def die_with_parent(number: signal.Signals) -> None:
+    """Ask for this signal when our parent dies, for a process that was not started by `spawn`."""
+    if _libc is not None:
+        _libc.prctl(_PR_SET_PDEATHSIG, int(number))
+
+
 def end_all(*, spare: Collection[int] = ()) -> None:
     """End every descendant but the processes `spare` and theirs: SIGTERM, a little patience, SIGKILL."""
     end_processes(_descendants(spare), patience_s=_GRACE_S)

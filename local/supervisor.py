@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 import honcho.manager
+import honcho.printer
 
 _INTERNAL_ERROR = 70
 """EX_SOFTWARE of sysexits.h."""
@@ -33,11 +35,20 @@ def encode(programs: Sequence[Program], *, patience_s: float) -> bytes:
     return json.dumps({"patience_s": patience_s, "programs": [asdict(program) for program in programs]}).encode()
 
 
+class _Printer(honcho.printer.Printer):  # type: ignore[misc]  # honcho has no types
+    """Leaves the process ids out of what honcho says itself: they are those of the keepers, and nobody's to kill."""
+
+    def write(self, message: honcho.printer.Message) -> None:
+        if message.name == honcho.manager.SYSTEM_PRINTER_NAME:
+            message = message._replace(data=re.sub(r" \(pid[ =]\d+\)", "", message.data))
+        super().write(message)
+
+
 def main() -> int:
     """Run until every program has ended; the exit code of the one that ended first, or 128 + the signal we got."""
     wanted = json.load(sys.stdin)
     honcho.manager.KILL_WAIT = wanted["patience_s"]  # 5 s of its own, which would cut the worker's drain short
-    manager = honcho.manager.Manager()
+    manager = honcho.manager.Manager(_Printer(sys.stdout))
     for program in (Program(**fields) for fields in wanted["programs"]):
         manager.add_process(program.name, program.command, env={**os.environ, **program.environment})
     try:

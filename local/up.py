@@ -39,7 +39,10 @@ class LocalDirTaken(Exception):
 
 
 def up(settings: Settings) -> None:
-    """Run everything until StopRequested, or until something ends by itself (raises Ended), and end what it started."""
+    """Run everything until StopRequested, and end what it started.
+
+    A program that ends is started again; when it does so too early or too often, or a server ends: raises Ended.
+    """
     with ExitStack() as stack:
         try:
             _run(settings, stack)
@@ -84,11 +87,14 @@ def _run(settings: Settings, stack: ExitStack) -> None:
     )
     _say("Migrating the database")
     migrations.upgrade(database_url)
-    programs = _programs(settings, database_url=database_url, redis_url=redis_url)
+    ready = settings.local_dir / "ready"
+    ready.unlink(missing_ok=True)
+    programs = _programs(settings, database_url=database_url, redis_url=redis_url, ready=ready)
     supervisor = stack.enter_context(_supervised(programs, drain_s=settings.drain_s, servers=servers))
     urls = [settings.api_url(port) for port in settings.api_ports]
     wait_for_replicas(urls, give_up=lambda: not _all_run(supervisor, servers))
     if _all_run(supervisor, servers):
+        ready.touch()
         _say(_summary(settings, urls, database_url, redis_url, time.monotonic() - began))
     _watch(supervisor, servers)
 
@@ -100,7 +106,8 @@ def _start(server: Server, *, stack: ExitStack, servers: list[Server]) -> str:
     return server.url
 
 
-def _programs(settings: Settings, *, database_url: str, redis_url: str) -> list[Program]:
+def _programs(settings: Settings, *, database_url: str, redis_url: str, ready: Path) -> list[Program]:
+    """Each with its keeper, which may start it again once the file `ready` is there."""
     shared = {
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
@@ -109,16 +116,19 @@ def _programs(settings: Settings, *, database_url: str, redis_url: str) -> list[
         "WORKER_DRAIN_S": f"{settings.worker_drain_s:g}",
         "PYTHONUNBUFFERED": "1",
     }
-    python = f"exec {shlex.quote(sys.executable)} -m"
-    api = [
-        Program(name=f"api-{number}", command=f"{python} api", environment={**shared, "API_PORT": str(port)})
-        for number, port in enumerate(settings.api_ports, start=1)
+    python = [sys.executable, "-m"]
+    api, worker = (
+        f"exec {shlex.join([*python, 'local.keep', str(ready), *python, program])}" for program in ("api", "worker")
+    )
+    replicas = [
+        Program(name=name, command=api, environment={**shared, "API_PORT": str(port), "REPLICA": name})
+        for name, port in ((f"api-{number}", port) for number, port in enumerate(settings.api_ports, start=1))
     ]
-    worker = [
-        Program(name=name, command=f"{python} worker", environment={**shared, "WORKER_NAME": name})
+    workers = [
+        Program(name=name, command=worker, environment={**shared, "WORKER_NAME": name})
         for name in (f"worker-{number}" for number in range(1, settings.workers + 1))
     ]
-    return [*api, *worker]
+    return [*replicas, *workers]
 
 
 @contextmanager
@@ -158,7 +168,7 @@ def _watch(supervisor: subprocess.Popen[bytes], servers: Sequence[Server]) -> No
         if not server.running:
             msg = f"{server.name} has ended by itself, so all were stopped; its log is {server.log_path}"
             raise Ended(msg)
-    msg = "one of the programs has ended by itself, so all were stopped; the log above says which"
+    msg = "one of the programs has ended by itself, too early or too often, so all were stopped; see the log above"
     raise Ended(msg)
 
 

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.timeout(180)
 _READY_S: Final = 60.0
 """Twice what `up` itself waits for the api, for the rest of the start and a busy machine."""
 _STOP_S: Final = 30.0
+PROGRAMS: Final = ("api-1", "api-2", "worker-1", "worker-2")
 
 
 class Run:
@@ -62,6 +63,14 @@ class Run:
     def wait_until_ready(self) -> None:
         self.wait_for("Everything is ready")
 
+    def has_said(self, program: str, text: str) -> bool:
+        """Whether `program` has, in a line of its own."""
+        return self._lines(program, re.escape(text)) != []
+
+    def pids_of(self, program: str) -> list[int]:
+        """Of its main process, and of those before that, the oldest first."""
+        return [int(pid) for pid in self._lines(program, r"runs as pid (\d+)")]
+
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Signal it, and its exit code."""
         self.process.send_signal(number)
@@ -74,11 +83,19 @@ class Run:
         """Whatever runs on its behalf, whoever the parent is by now."""
         return [process for process in psutil.process_iter() if self._is_ours(process) and not has_ended(process)]
 
+    def oldest(self, name: str) -> psutil.Process:
+        """The main one of a server's processes."""
+        found = [process for process in self.processes() if process.name() == name]
+        return min(found, key=lambda process: (process.create_time(), process.pid))
+
     def end(self) -> None:
         self.process.kill()
         self.process.wait()
         end_processes(self.processes(), patience_s=0)
         self._output.close()
+
+    def _lines(self, program: str, pattern: str) -> list[str]:
+        return re.findall(rf"^\S+ {program} +\| {pattern}$", self.output, re.MULTILINE)
 
     def _is_ours(self, process: psutil.Process) -> bool:
         try:
@@ -111,7 +128,10 @@ def start() -> Iterator[Start]:
 
 
 def is_ready(url: str) -> bool:
-    return httpx.get(f"{url}/readyz", trust_env=False).status_code == httpx.codes.OK
+    try:
+        return httpx.get(f"{url}/readyz", trust_env=False).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
 
 
 def submit(run: Run) -> str:
@@ -130,25 +150,33 @@ def task(run: Run, task_id: str, *, wait_s: int = 0) -> dict[str, Any]:
         return {**found, "result": client.get(f"/tasks/{task_id}/result").json()}
 
 
-def test_it_serves_until_sigterm_and_then_nothing_is_left_but_the_data(start: Start) -> None:
-    first = start()
-    first.wait_until_ready()
-    assert is_ready(first.url)
-    finished = task(first, submit(first), wait_s=20)
-    assert finished["state"] == "succeeded"
-    assert {"postgres", "valkey-server"} < {process.name() for process in first.processes()}
-    assert first.stop() == 0
-    assert first.processes() == []
-    assert "Traceback" not in first.output
+def test_it_serves_and_starts_again_what_is_killed_until_sigterm_and_leaves_no_process(start: Start) -> None:
+    run = start(API_REPLICAS="2", WORKERS="2", API_PORT=str(two_free_ports()))
+    run.wait_until_ready()
+    assert_all_is_said(run, f"http://127.0.0.1:{run.port + 1}")
+    assert {"postgres", "valkey-server"} < {process.name() for process in run.processes()}
+    assert_what_is_killed_comes_back(run)
+    assert task(run, submit(run), wait_s=20)["state"] == "succeeded"
+    assert run.stop() == 0
+    assert run.processes() == []
+    assert "Traceback" not in run.output
 
-    second = start(folder=first.folder, API_REPLICAS="2", WORKERS="2", API_PORT=str(two_free_ports()))
-    second.wait_until_ready()
-    kept = ("id", "kind", "params", "state", "attempt", "seq", "progress", "result")
-    found = task(second, finished["id"])
-    assert {key: found[key] for key in kept} == {key: finished[key] for key in kept}
-    assert_all_is_said(second, f"http://127.0.0.1:{second.port + 1}")
-    assert second.stop(signal.SIGINT) == 0
-    assert second.processes() == []
+
+def assert_what_is_killed_comes_back(run: Run) -> None:
+    """With two of each: a replica and a worker that are killed, and nobody else."""
+    before = {name: run.pids_of(name) for name in PROGRAMS}
+    killed = ("api-1", "worker-2")
+    for name in killed:
+        psutil.Process(before[name][0]).kill()
+    assert wait_until(lambda: all(len(run.pids_of(name)) > 1 for name in killed), timeout_s=_READY_S), run.output
+    for name in killed:
+        assert run.has_said(name, "was ended by SIGKILL: it is started again in 0.5 s")
+    assert wait_until(lambda: is_ready(run.url), timeout_s=_READY_S), run.output
+    assert is_ready(f"http://127.0.0.1:{run.port + 1}")
+    assert {name: run.pids_of(name) for name in ("api-2", "worker-1")} == {
+        name: before[name] for name in ("api-2", "worker-1")
+    }
+    psutil.Process(run.pids_of("worker-1")[0]).kill()  # so that it is one that came back that does the next task
 
 
 def assert_all_is_said(run: Run, second_replica: str) -> None:
@@ -158,7 +186,7 @@ def assert_all_is_said(run: Run, second_replica: str) -> None:
     assert f"{run.url}/docs" in run.output
     assert "postgresql+asyncpg://postgres@/postgres?host=" in run.output
     assert re.search(r"redis://127\.0\.0\.1:\d+/0", run.output)
-    for name in ("api-1", "api-2", "worker-1", "worker-2"):
+    for name in PROGRAMS:
         assert re.search(rf"^\d\d:\d\d:\d\d {name} +\| ", run.output, re.MULTILINE)
 
 
@@ -177,28 +205,31 @@ def test_two_run_side_by_side_and_one_that_is_killed_leaves_no_obstacle(start: S
     for run in runs:
         run.wait_until_ready()
     ids = [submit(run) for run in runs]
-    assert [task(run, task_id, wait_s=20)["state"] for run, task_id in zip(runs, ids, strict=True)] == ["succeeded"] * 2
+    finished, _ = [task(run, task_id, wait_s=20) for run, task_id in zip(runs, ids, strict=True)]
+    assert finished["state"] == "succeeded"
     assert httpx.get(f"{other.url}/tasks/{ids[0]}", trust_env=False).status_code == httpx.codes.NOT_FOUND
 
     killed.process.kill()
     killed.process.wait()
     again = start(folder=killed.folder)
     again.wait_until_ready()
-    assert task(again, ids[0])["state"] == "succeeded"
+    kept = ("id", "kind", "params", "state", "attempt", "seq", "progress", "result")
+    found = task(again, ids[0])
+    assert {key: found[key] for key in kept} == {key: finished[key] for key in kept}
     assert is_ready(other.url)
-    assert [run.stop() for run in (again, other)] == [0, 0]
+    assert [again.stop(signal.SIGINT), other.stop()] == [0, 0]
     assert wait_until(lambda: not killed.processes() and not other.processes(), timeout_s=_STOP_S)
 
 
-@pytest.mark.parametrize(("victim", "moment"), [("worker", "Ctrl-C"), ("postgres", "api-1 started")])
-def test_when_a_process_dies_the_others_end_and_so_does_it_with_an_error(
-    start: Start, victim: str, moment: str
-) -> None:
+@pytest.mark.parametrize("victim", ["api", "postgres"])
+def test_when_a_program_dies_before_all_is_ready_or_a_server_all_end_with_an_error(start: Start, victim: str) -> None:
     run = start()
-    run.wait_for(moment)
-    main_process(run, victim).kill()
+    run.wait_for("runs as pid")
+    assert wait_until(lambda: run.pids_of("api-1") != [], timeout_s=_READY_S)
+    process = psutil.Process(run.pids_of("api-1")[0]) if victim == "api" else run.oldest(victim)
+    process.kill()
     assert run.exit_code() == 1
-    assert "has ended by itself, so all were stopped" in run.output
+    assert "has ended by itself" in run.output
     assert run.processes() == []
 
 
@@ -262,11 +293,3 @@ def two_free_ports() -> int:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", first + 1)):
                 return first
-
-
-def main_process(run: Run, what: str) -> psutil.Process:
-    """The first process of a program or a server."""
-    found = [
-        process for process in run.processes() if process.name() == what or process.cmdline()[1:] == ["-m", what]
-    ]  # of the worker's pool too, perhaps, but the first is the oldest
-    return min(found, key=lambda process: (process.create_time(), process.pid))
