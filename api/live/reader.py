@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import UUID
 
 from api.live.errors import BadCursor
 from protocol.cursor import Cursor
 from protocol.log import AsyncLog
+
+MAX_BYTES: Final = 4 * 2**20
+"""What is read of the history at once when nothing less is asked for."""
 
 
 class HistoryUnavailable(Exception):
@@ -30,8 +34,8 @@ class History(Protocol):
     async def position(self, task: UUID) -> Position | None:
         """How far `task` is known; None when it is not."""
 
-    async def read(self, task: UUID, after: int, limit: int) -> list[tuple[int, bytes]]:
-        """At most `limit` events with a seq above `after`, in order, as (seq, JSON)."""
+    async def read(self, task: UUID, after: int, limit: int, max_bytes: int) -> list[tuple[int, bytes]]:
+        """Events with a seq above `after`, in order, as (seq, JSON): at most `limit` and `max_bytes`, but one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,21 @@ def honoured(cursor: Cursor | None, reading: Reading) -> bool:
     return cursor.seq <= reading.seq
 
 
+def split(events: list[tuple[int, bytes]], max_bytes: int) -> Iterator[list[tuple[int, bytes]]]:
+    """The events in pieces that have, as a JSON array, at most `max_bytes`; a larger event is a piece of its own."""
+    piece: list[tuple[int, bytes]] = []
+    size = 1
+    for event in events:
+        more = len(event[1]) + 1  # and a comma or a bracket
+        if piece and size + more > max_bytes:
+            yield piece
+            piece, size = [], 1
+        piece.append(event)
+        size += more
+    if piece:
+        yield piece
+
+
 class Reader:
     """Reads tasks. Raises redis.RedisError and HistoryUnavailable."""
 
@@ -66,16 +85,19 @@ class Reader:
         self._log = log
         self._history = history
 
-    async def read(self, task: UUID, after: int, limit: int) -> Reading | None:
-        """At most `limit` events of `task` after the seq `after`; None when nobody knows the task."""
+    async def read(self, task: UUID, after: int, limit: int, max_bytes: int = MAX_BYTES) -> Reading | None:
+        """At most `limit` events of `task` after the seq `after`; None when nobody knows the task.
+
+        Of the history they have at most `max_bytes`, or are one; a log as a whole is bounded, and is read as it is.
+        """
         page = await self._log.read(task, after, limit)
         head = page.head
         if head is None:
-            return await self._expired(task, after, limit)
+            return await self._expired(task, after, limit, max_bytes)
         first = page.events[0][0] if page.events else head.seq + 1
         if first <= after + 1:
             return Reading(head.epoch, head.seq, head.closed, page.events)
-        older = await self._history.read(task, after, min(limit, first - after - 1))
+        older = await self._history.read(task, after, min(limit, first - after - 1), max_bytes)
         events, missing = _continuous(after, older, first - 1)
         return Reading(head.epoch, head.seq, head.closed, events, missing)
 
@@ -84,11 +106,11 @@ class Reader:
         head = await self._log.head(task)
         return None if head is None else (head.epoch, head.seq)
 
-    async def _expired(self, task: UUID, after: int, limit: int) -> Reading | None:
+    async def _expired(self, task: UUID, after: int, limit: int, max_bytes: int) -> Reading | None:
         position = await self._history.position(task)
         if position is None:
             return None
-        found = await self._history.read(task, after, limit)
+        found = await self._history.read(task, after, limit, max_bytes)
         events, missing = _continuous(after, found, position.seq)
         return Reading(position.epoch, position.seq, position.finished, events, missing, expired=True)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -19,7 +20,7 @@ from redis.exceptions import RedisError
 from api.live.errors import LiveUnavailable, NoSuchTask, TooSlow
 from api.live.hub import Hub
 from api.live.merge import merge
-from api.live.reader import HistoryUnavailable, Reader, Reading, honoured
+from api.live.reader import HistoryUnavailable, Reader, Reading, honoured, split
 from api.live.subscription import Budget, Subscription
 from protocol.cursor import Cursor
 from protocol.events import LiveKind, LiveMessage, encode_frame
@@ -38,6 +39,7 @@ class SessionLimits:
 
     page_events: int = 500
     page_bytes: int = 256 * 2**10
+    """Of a frame of the past; clients commonly refuse more than 1 MiB. A larger event has a frame of its own."""
     backstop_s: float = 15.0
     """An idle session compares itself with the head this often."""
     patience_s: float = 10.0
@@ -84,7 +86,8 @@ class Live:
         """Frames of `task` from after `cursor`; the first is `hello`, the last holds the terminal event.
 
         `on_overflow` is called, once, when the follower takes too little; the next frame then raises TooSlow. Followers
-        of one connection share a `budget`; without one the follower has its own. Close the iterator
+        of one connection share a `budget`, and have pages of the past in hand by turns: only one of them waits for its
+        frame to be taken. Without a budget the follower has its own. Close the iterator
         (`contextlib.aclosing`) to unsubscribe. Raises NoSuchTask, BadCursor, TooSlow, LiveUnavailable.
         """
         session = _Session(self, task)
@@ -93,9 +96,11 @@ class Live:
         yield start
         async with self.hub.subscribe(task, lambda: session.overflow(on_overflow), budget) as subscription:
             try:
-                async for frame in session.frames(subscription):
-                    self.counters.frames += 1
-                    yield frame
+                async with aclosing(session.frames(subscription)) as frames:
+                    async for frame in frames:
+                        self.counters.frames += 1
+                        yield frame
+                        del frame
             finally:
                 self.counters.superseded += subscription.superseded
 
@@ -126,7 +131,7 @@ class _Session:
         self._too_slow = True
         tell()
 
-    async def frames(self, subscription: Subscription) -> AsyncIterator[Frame]:
+    async def frames(self, subscription: Subscription) -> AsyncGenerator[Frame, None]:
         """Everything after the hello."""
         while not self._done:
             taken = await subscription.take(self._limits.backstop_s)
@@ -137,8 +142,12 @@ class _Session:
                     subscription.resync()
                 continue
             if taken.resync or any(message.epoch != self._epoch for message in taken.messages):
-                async for frame in self._replay(subscription):
-                    yield frame
+                del taken  # the log has them too, and the turn may be long in coming
+                async with aclosing(self._replay(subscription)) as frames:
+                    async for frame in frames:
+                        yield frame
+                        del frame
+                continue
             messages = [message for message in taken.messages if message.epoch == self._epoch]
             merged = merge(self._position, messages)
             for piece in merged.pieces:
@@ -151,25 +160,45 @@ class _Session:
         self._done = message.kind is LiveKind.TERMINAL
         return Frame(message.frame if after is None else _cut(message.frame, after), self._epoch, message.last)
 
-    async def _replay(self, subscription: Subscription) -> AsyncIterator[Frame]:
-        """Read on from the position until the newest event. What comes live meanwhile is merged afterwards."""
+    async def _replay(self, subscription: Subscription) -> AsyncGenerator[Frame, None]:
+        """Read on from the position until the newest event. What comes live meanwhile is merged afterwards.
+
+        The turn is held while a page is in hand, and not while missing events are waited for: those that left the log
+        may still be on their way to the history.
+        """
         subscription.replaying = True
+        clock = asyncio.get_running_loop().time
+        deadline, backoff_s = None, _FIRST_BACKOFF_S
         while not self._done:
-            reading = await self._read(self._position, self._page)
-            if reading.missing:
-                reading = await self._missing_again(reading)
-            if self._begins_anew(reading):
-                self._position = 0
-                yield self._hello(reading, resumed=False)
-            elif reading.missing:
-                yield self._gap(reading.missing)
-            else:
-                if reading.events:
-                    yield self._page_frame(reading.events)
-                if self._position >= reading.seq:
-                    self._done = reading.closed
-                    break
+            async with subscription.turn:
+                reading = await self._read(self._position, self._page)
+                missing = reading.missing > 0 and not self._begins_anew(reading)
+                if missing and deadline is None:
+                    deadline = clock() + self._limits.patience_s
+                if not missing or deadline is None or clock() >= deadline:
+                    for frame in self._past(reading):
+                        yield frame
+                        del frame  # it may be large, and this follower may wait long for what comes next
+                    if reading.seq <= self._position:
+                        self._done = reading.closed
+                        break
+                    missing, deadline, backoff_s = False, None, _FIRST_BACKOFF_S
+                del reading
+            if missing:
+                await asyncio.sleep(backoff_s)
+                backoff_s = min(backoff_s * 2, _LAST_BACKOFF_S)
         subscription.replaying = False
+
+    def _past(self, reading: Reading) -> Iterator[Frame]:
+        """What a reading tells: that the task begins anew, that events are missing, or the events."""
+        if self._begins_anew(reading):
+            self._position = 0
+            yield self._hello(reading, resumed=False)
+        elif reading.missing:
+            yield self._gap(reading.missing)
+        else:
+            for events in split(reading.events, self._limits.page_bytes):
+                yield self._page_frame(events)
 
     def _begins_anew(self, reading: Reading) -> bool:
         """Whether the task is in another life, or Redis came back older than what the follower has seen."""
@@ -182,17 +211,6 @@ class _Session:
         fit = self._limits.page_bytes * len(events) // len(frame)
         self._page = max(1, min(self._limits.page_events, fit))
         return Frame(frame.decode(), self._epoch, self._position)
-
-    async def _missing_again(self, reading: Reading) -> Reading:
-        """Events that left the log may still be on their way to the history: look again, for a while."""
-        clock = asyncio.get_running_loop().time
-        deadline = clock() + self._limits.patience_s
-        backoff_s = _FIRST_BACKOFF_S
-        while reading.missing and not self._begins_anew(reading) and clock() < deadline:
-            await asyncio.sleep(backoff_s)
-            backoff_s = min(backoff_s * 2, _LAST_BACKOFF_S)
-            reading = await self._read(self._position, self._page)
-        return reading
 
     async def _behind(self) -> bool:
         """The backstop: whether the head knows more than this session, which it should not."""
@@ -213,7 +231,7 @@ class _Session:
         backoff_s = _FIRST_BACKOFF_S
         while True:
             try:
-                reading = await self._live.reader.read(self._task, after, limit)
+                reading = await self._live.reader.read(self._task, after, limit, self._limits.page_bytes)
             except (RedisError, OSError, TimeoutError, HistoryUnavailable) as error:
                 if clock() >= deadline:
                     raise LiveUnavailable(f"the events cannot be read: {type(error).__name__}") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from protocol.events import LiveKind, LiveMessage
 
@@ -19,10 +19,14 @@ class Taken:
 
 @dataclass(slots=True)
 class Budget:
-    """Bytes that may wait for one connection, over all of its subscriptions."""
+    """Bytes that may wait for one connection, over all of its subscriptions.
+
+    Whoever has a page of the past in hand, from its reading until it is sent, holds the `turn`: one a connection.
+    """
 
     max_bytes: int
     used: int = 0
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False, compare=False)
 
     @property
     def exceeded(self) -> bool:
@@ -48,6 +52,11 @@ class Subscription:
         self._filled = asyncio.Event()
         self.replaying = True
         self.superseded = 0
+
+    @property
+    def turn(self) -> asyncio.Lock:
+        """Of the connection, to have a page of the past in hand."""
+        return self._budget.turn
 
     def offer(self, message: LiveMessage) -> None:
         """Queue a message; never waits."""

@@ -98,9 +98,9 @@ def _registers(statuses: Sequence[FrameEvent]) -> dict[str, Any]:
         "result": latest.result() if event.type == "result" else None,
         "finished_at": _instant(event.ts) if state in TERMINAL else None,
     }
-    begun = [found.event.ts for found in statuses if found.begins]
-    if begun:
-        registers["started_at"] = _instant(min(begun))
+    running = [found.event.ts for found in statuses if found.state is State.RUNNING]
+    if running:  # of a task whose start is not written yet, the newest progress is the nearest that a reader has
+        registers["started_at"] = _instant(min(running))
     telling = [found for found in statuses if found.state is State.RUNNING or found.data.get("progress") is not None]
     if telling:
         newest = max(telling, key=_seq)

@@ -45,14 +45,9 @@ class FrameEvent(NamedTuple):
     data: Mapping[str, Any]
 
     @property
-    def begins(self) -> bool:
-        """Whether an attempt begins: running, and no progress yet."""
-        return self.state is State.RUNNING and self.data.get("progress") is None
-
-    @property
     def urgent(self) -> bool:
         """A transition or an end: more than progress and chunks."""
-        return self.begins or self.state not in {None, State.RUNNING}
+        return self.state is not None and (self.state is not State.RUNNING or self.data.get("progress") is None)
 
     def result(self) -> str:
         """The result of a result event: its text as the worker wrote it, when nothing stands beside it."""

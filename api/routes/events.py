@@ -3,26 +3,64 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Annotated, Any, Final
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar, Final
 from uuid import UUID
 
+import structlog
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.types import Message, Send
 
 from api.errors import InvalidRequest, NotFound
 from api.live.ending import end
 from api.live.errors import SessionEnded
-from api.live.reader import Reading, honoured
+from api.live.reader import Reading, honoured, split
 from api.live.session import Frame, Live
 from api.routes.services import Services, ServicesDep, TaskDep
 from api.routes.views import EventPage, problem_responses
 from protocol.cursor import Cursor, InvalidCursor
 
+log = structlog.get_logger(__name__)
+
+_PAGE_BYTES: Final = 4 * 2**20
+"""A page ends before it has more; one event may be larger."""
 _PING_S: Final = 15.0
 """An idle stream shows this often that it lives; proxies commonly give up after 60 s."""
 
 router = APIRouter(tags=["events"])
+
+
+class NotTaken(Exception):
+    """The client does not read."""
+
+
+class BoundedStream(StreamingResponse):
+    """Ends, and closes what it streams, when the client does not take something in time."""
+
+    send_timeout_s: ClassVar[float] = 20.0
+
+    def __init__(self, content: AsyncGenerator[str, None], headers: dict[str, str]) -> None:
+        super().__init__(content, headers=headers, media_type="text/event-stream")
+        self._content = content
+
+    async def stream_response(self, send: Send) -> None:
+        """Send the stream, each part within the time."""
+
+        async def bounded(message: Message) -> None:
+            try:
+                async with asyncio.timeout(self.send_timeout_s):
+                    await send(message)
+            except TimeoutError as error:
+                raise NotTaken from error
+
+        try:
+            async with aclosing(self._content):
+                await super().stream_response(bounded)
+        except NotTaken:
+            log.info("Stream was not read", action="stream_not_taken")
 
 
 def parse_cursor(text: str | None, field: str) -> Cursor | None:
@@ -50,7 +88,10 @@ async def read_events(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     last_event_id: Annotated[str | None, Header(alias="Last-Event-ID", max_length=64)] = None,
 ) -> Response:
-    """History after a cursor; with `Accept: text/event-stream` the live stream."""
+    """History after a cursor; with `Accept: text/event-stream` the live stream.
+
+    A page of history ends at `limit` events or at 4 MiB.
+    """
     if "text/event-stream" not in request.headers.get("accept", ""):
         cursor = parse_cursor(after, "after")
         return await _page(parts.live, row.id, cursor, limit)
@@ -60,7 +101,7 @@ async def read_events(
     if cursor is not None:
         honoured(cursor, await _read(parts.live, row.id, cursor.seq, 1))  # refused before the answer has begun
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_stream(parts, row.id, cursor), media_type="text/event-stream", headers=headers)
+    return BoundedStream(_stream(parts, row.id, cursor), headers)
 
 
 async def _page(live: Live, task: UUID, cursor: Cursor | None, limit: int) -> Response:
@@ -73,10 +114,10 @@ async def _page(live: Live, task: UUID, cursor: Cursor | None, limit: int) -> Re
 
 
 async def _read(live: Live, task: UUID, after: int, limit: int) -> Reading:
-    reading = await live.reader.read(task, after, limit)
+    reading = await live.reader.read(task, after, limit, _PAGE_BYTES)
     if reading is None:
         raise NotFound(f"there is no task {task}")
-    return reading
+    return replace(reading, events=next(split(reading.events, _PAGE_BYTES), []))
 
 
 def _encode_page(task: UUID, after: int, reading: Reading, *, resumed: bool) -> bytes:
@@ -94,7 +135,7 @@ def _encode_page(task: UUID, after: int, reading: Reading, *, resumed: bool) -> 
     return start.encode() + b',"events":[' + b",".join(events) + b'],"next":' + following.encode() + b"}"
 
 
-async def _stream(parts: Services, task: UUID, cursor: Cursor | None) -> AsyncIterator[str]:
+async def _stream(parts: Services, task: UUID, cursor: Cursor | None) -> AsyncGenerator[str, None]:
     """Frames as server-sent events; the id of each is the cursor that resumes after it."""
     frames = parts.live.follow(task, cursor)
     step: asyncio.Future[Frame | None] | None = None

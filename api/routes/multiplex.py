@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 
 MAX_TASKS: Final = 1_000
 """Tasks that one socket may follow at the same time."""
+_SEND_S: Final = 20.0
+"""How long one message may wait for the client; a page of the past that waits holds up those of the other tasks."""
 
 router = APIRouter()
 
@@ -95,6 +97,9 @@ class _Connection:
                 await self._obey(message.get("text"))
         except BadCommand as error:
             await close(self._websocket, BAD_REQUEST, str(error))
+        except TooSlow as error:
+            self._slow = True
+            await close(self._websocket, TooSlow.close_code, str(error))
         except WebSocketDisconnect:
             return
         except asyncio.CancelledError:
@@ -132,7 +137,7 @@ class _Connection:
         try:
             await self._forward(task, cursor)
         except TooSlow:
-            return  # the socket is about to be closed
+            self._overflowed()
         except (WebSocketDisconnect, WebSocketDisconnected):
             log.debug("Socket was closed meanwhile", action="already_closed", task=str(task))
 
@@ -140,7 +145,8 @@ class _Connection:
         try:
             async with aclosing(self._live.follow(task, cursor, self._overflowed, self._budget)) as frames:
                 async for frame in frames:
-                    await self._websocket.send_text(frame.text)
+                    await self._send_text(frame.text)
+                    del frame  # it may be large, and the next one may be long in coming
         except (TooSlow, WebSocketDisconnect, WebSocketDisconnected):
             raise
         except LiveUnavailable:
@@ -156,8 +162,9 @@ class _Connection:
             del self._senders[task]
 
     def _overflowed(self) -> None:
-        self._slow = True
-        self._stop_serving()
+        if not self._slow:
+            self._slow = True
+            self._stop_serving()
 
     def _stop_serving(self) -> None:
         if self._serving is not None:
@@ -169,7 +176,15 @@ class _Connection:
             await end(sender)
 
     async def _tell(self, task: UUID, **event: Any) -> None:
-        await self._websocket.send_text(json.dumps([{"task": str(task), **event}], separators=(",", ":")))
+        await self._send_text(json.dumps([{"task": str(task), **event}], separators=(",", ":")))
+
+    async def _send_text(self, text: str) -> None:
+        """Send. Raises TooSlow when the client does not take it in time."""
+        try:
+            async with asyncio.timeout(_SEND_S):
+                await self._websocket.send_text(text)
+        except TimeoutError as error:
+            raise TooSlow("too slow: resume after the last events received") from error
 
 
 def _parse(text: str | None) -> Subscribe | Unsubscribe:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from fastapi import FastAPI
@@ -17,12 +17,15 @@ from starlette.types import Message, Receive, Scope, Send
 
 from api.errors import ApiError, InvalidRequest, Unavailable
 from api.live.errors import BadCursor, LiveUnavailable
+from api.live.reader import HistoryUnavailable
 from api.storage.errors import IdempotencyConflict, InvalidData, StorageError
 from workloads.registry import Registry
 
 log = structlog.get_logger(__name__)
 
 _RETRY = {"Retry-After": "2"}
+_MAX_ERRORS: Final = 20
+"""Fields that one problem names."""
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 
 
@@ -43,7 +46,8 @@ def install(app: FastAPI, kinds: Registry) -> None:
 
     _document(app)
     app.add_exception_handler(RequestValidationError, invalid)
-    for kind in (ApiError, HTTPException, StorageError, RedisError, LiveUnavailable, BadCursor, Exception):
+    known_kinds = (ApiError, HTTPException, StorageError, HistoryUnavailable, RedisError, LiveUnavailable, BadCursor)
+    for kind in (*known_kinds, Exception):
         app.add_exception_handler(kind, known)
 
 
@@ -77,7 +81,7 @@ def _translate(error: Exception) -> ApiError:  # noqa: PLR0911 - a table
             return InvalidRequest([{"field": "params", "message": "a value that cannot be stored", "type": "value"}])
         case BadCursor():
             return InvalidRequest([{"field": "after", "message": str(error), "type": "cursor"}])
-        case StorageError():
+        case StorageError() | HistoryUnavailable():
             log.warning("Storage failed", action="storage_failed", reason=str(error))
             return Unavailable("the database does not answer; try again", headers=_RETRY)
         case RedisError() | LiveUnavailable():
@@ -95,9 +99,10 @@ def _http(error: HTTPException) -> ApiError:
 
 
 def _invalid(error: RequestValidationError, kinds: Registry) -> ApiError:
-    """The field errors, named as the client wrote the fields."""
+    """The first field errors, named as the client wrote the fields; `more` says how many there are beyond them."""
     found = []
-    for item in error.errors():
+    errors = error.errors()
+    for item in errors[:_MAX_ERRORS]:
         location = list(item["loc"])
         if item["type"] == "json_invalid":
             reason = item.get("ctx", {}).get("error", item["msg"])
@@ -106,7 +111,11 @@ def _invalid(error: RequestValidationError, kinds: Registry) -> ApiError:
         if item["type"] in {"union_tag_invalid", "union_tag_not_found"}:
             location.append("kind")
         found.append({"field": _field(location, error.body), "message": _message(item, kinds), "type": item["type"]})
-    return InvalidRequest(found)
+    problem = InvalidRequest(found)
+    if len(errors) > len(found):
+        problem.detail = f"{found[0]['field']}: {found[0]['message']} (and {len(errors) - 1} more)"
+        problem.extra["more"] = len(errors) - len(found)
+    return problem
 
 
 def _field(location: Sequence[Any], body: Any) -> str:

@@ -85,11 +85,11 @@ async def list_tasks(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[UUID | None, Query(description="`next` of the page before")] = None,
 ) -> TaskPage:
-    """Tasks, newest first."""
+    """Tasks, newest first. A string in `params` that is longer than 1,000 characters is cut there, and ends in `…`."""
     page = await parts.tasks.page(kind=kind, state=state, limit=limit, before=cursor)
     root = request.scope.get("root_path", "")
     following = None if page.before is None else str(page.before)
-    return TaskPage(items=[TaskView.of(row, root) for row in page.rows], next=following)
+    return TaskPage(items=[TaskView.listed(row, root) for row in page.rows], next=following)
 
 
 async def read_task(

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import reduce
 from operator import or_
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, create_model
+from pydantic_core import PydanticCustomError
 
 from api.storage.changes import TaskRow
 from protocol.events import State
 from workloads.registry import Kind, Registry
+
+MAX_NODES: Final = 10_000
+"""Keys and items in the body of a submission, at all depths."""
+MAX_LISTED: Final = 1_000
+"""Characters of a string in the params of a task in a list."""
 
 
 class ProgressView(BaseModel):
@@ -77,9 +84,17 @@ class TaskView(BaseModel):
             }
         )
 
+    @classmethod
+    def listed(cls, row: TaskRow, root: str) -> TaskView:
+        """The view of a row in a list: long strings in `params` are cut."""
+        return cls.of(replace(row, params=_cut(row.params)), root)
+
 
 class TaskPage(BaseModel):
-    """Tasks, newest first. `next` is the cursor of the next page, null on the last."""
+    """Tasks, newest first. `next` is the cursor of the next page, null on the last.
+
+    A string in `params` that is longer than 1,000 characters is cut there, and ends in `…`.
+    """
 
     items: list[TaskView]
     next: str | None
@@ -146,7 +161,37 @@ def submission_model(kinds: Registry) -> Any:
     """The union over all kinds of `{"kind": …, "params": …}`; params may be left out when each has a default."""
     models: list[Any] = [_submission(kind) for kind in kinds.values()]
     union = reduce(or_, models)
-    return union if len(models) == 1 else Annotated[union, Field(discriminator="kind")]
+    few = BeforeValidator(_few)
+    return Annotated[union, few] if len(models) == 1 else Annotated[union, Discriminator("kind"), few]
+
+
+def _few(body: Any) -> Any:
+    """Refuse a body of too many parts: to validate it, and to tell what is wrong with it, would take seconds."""
+    left, found = [body], 0
+    while left:
+        part = left.pop()
+        if not isinstance(part, dict | list):
+            continue
+        found += len(part)
+        if found > MAX_NODES:
+            raise PydanticCustomError(
+                "too_many_values", "The body has more than {limit} keys and items", {"limit": MAX_NODES}
+            )
+        left.extend(part.values() if isinstance(part, dict) else part)
+    return body
+
+
+def _cut(value: Any) -> Any:
+    """JSON, with every long string in it cut."""
+    match value:
+        case str():
+            return value if len(value) <= MAX_LISTED else value[:MAX_LISTED] + "…"
+        case Mapping():
+            return {key: _cut(item) for key, item in value.items()}
+        case list():
+            return [_cut(item) for item in value]
+        case _:
+            return value
 
 
 def _submission(kind: Kind) -> type[BaseModel]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Text, cast, select
+from sqlalchemy import BigInteger, Text, cast, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.storage.changes import ArchivedEvent
@@ -17,6 +17,8 @@ from api.storage.errors import translated
 from api.storage.tables import events
 
 _COLUMNS: Final = (events.c.seq, events.c.attempt, events.c.ts, events.c.type, cast(events.c.data, Text).label("data"))
+_AROUND_DATA: Final = 160
+"""Bytes of an event beside its data, at most about."""
 
 
 class Archive:
@@ -25,14 +27,19 @@ class Archive:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def read(self, task: UUID, after_seq: int, limit: int) -> list[tuple[int, bytes]]:
-        """At most `limit` events with a seq above `after_seq`, in order, as (seq, JSON as the worker wrote it)."""
-        query = (
-            select(*_COLUMNS)
-            .where(events.c.task_id == task, events.c.seq > after_seq)
-            .order_by(events.c.seq)
-            .limit(limit)
-        )
+    async def read(self, task: UUID, after_seq: int, limit: int, max_bytes: int = 2**62) -> list[tuple[int, bytes]]:
+        """Events with a seq above `after_seq`, in order, as (seq, JSON as the worker wrote it).
+
+        At most `limit`, and so many that they have at most about `max_bytes`, but the first in any case.
+        """
+        after = (events.c.task_id == task, events.c.seq > after_seq)
+        size = cast(func.octet_length(cast(events.c.data, Text)) + _AROUND_DATA, BigInteger).label("size")
+        page = select(events.c.seq, size).where(*after).order_by(events.c.seq).limit(limit).subquery()
+        total = cast(func.sum(page.c.size).over(order_by=page.c.seq), BigInteger).label("total")
+        summed = select(page.c.seq, page.c.size, total).subquery()
+        fits = or_(summed.c.total <= max_bytes, summed.c.total == summed.c.size)
+        last = select(func.max(summed.c.seq)).where(fits).scalar_subquery()
+        query = select(*_COLUMNS).where(*after, events.c.seq <= last).order_by(events.c.seq)
         with translated():
             async with self._engine.connect() as connection:
                 rows = (await connection.execute(query)).all()

@@ -106,6 +106,7 @@ async def test_what_followers_have_seen_is_told_before_it_is_written(reader: Tas
         seq=3,
         progress={"current": 3, "total": 9},
         progress_seq=2,
+        started_at=at(2),
         updated_at=at(3),
     )
 

@@ -168,6 +168,18 @@ def test_a_list_is_newest_first_and_its_pages_hold_everything_once(idle_http: ht
     assert found[:5] == made[::-1]
 
 
+def test_a_list_cuts_long_texts_which_the_task_itself_has(idle_http: httpx.Client) -> None:
+    text = "ü" * 1_001
+    source = {"kind": "text", "text": text}
+    task = submit(idle_http, "document_analysis", source=source)
+    (listed,) = idle_http.get("/tasks", params={"limit": 1}).json()["items"]
+
+    assert listed["id"] == task["id"]
+    assert listed["params"]["source"] == {"kind": "text", "text": "ü" * 1_000 + "…"}
+    assert {**listed, "params": None} == {**task, "params": None}
+    assert idle_http.get(task["links"]["self"]).json()["params"]["source"] == source
+
+
 def test_a_list_holds_only_what_it_was_asked_for(http: httpx.Client, finished: dict[str, Any]) -> None:
     running = submit(http, "document_analysis", pace_ms=[10_000, 10_000])
     until_running(http, running)

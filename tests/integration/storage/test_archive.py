@@ -69,6 +69,15 @@ async def test_it_is_read_in_pieces(
     assert seqs(await archive.read(TASK, after, limit)) == found
 
 
+@pytest.mark.parametrize(("max_bytes", "found"), [(0, [1]), (500, [1, 2]), (700, [1, 2, 3]), (10_000, [*range(1, 8)])])
+async def test_it_is_read_up_to_a_size_and_one_event_at_least(
+    archive: Archive, written: list[tuple[int, bytes]], max_bytes: int, found: list[int]
+) -> None:
+    del written
+
+    assert seqs(await archive.read(TASK, 0, 100, max_bytes)) == found
+
+
 async def test_a_task_that_is_not_there_has_no_history(archive: Archive) -> None:
     assert await archive.read(UUID(int=404), 0, 10) == []
 

@@ -41,6 +41,7 @@ REGISTERS: dict[str, tuple[bytes, dict[str, Any]]] = {
             "state_seq": 5,
             "progress": '{"current":30,"total":100}',
             "progress_seq": 5,
+            "started_at": at(5),
         },
     ),
     "retry": (status(5, State.QUEUED), {"state": State.QUEUED, "state_seq": 5}),

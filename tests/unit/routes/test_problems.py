@@ -14,8 +14,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from api.errors import Conflict
 from api.live.errors import BadCursor, LiveUnavailable
+from api.live.reader import HistoryUnavailable
 from api.routes import problems
-from api.routes.views import submission_model
+from api.routes.views import MAX_NODES, submission_model
 from api.storage.errors import StorageUnavailable
 from tests.support.rest import fields, problem
 from workloads.registry import Kind, Registry
@@ -57,12 +58,13 @@ FAILURES: dict[str, Exception] = {
     "cursor": BadCursor("the cursor is ahead"),
     "database": StorageUnavailable("connection to postgres:secret@db refused"),
     "redis": RedisConnectionError("Error 111 connecting to redis:6379"),
+    "history": HistoryUnavailable("connection to postgres:secret@db refused"),
     "live": LiveUnavailable("the events cannot be read"),
     "bug": ZeroDivisionError("secret"),
 }
 
 
-def application(*kinds: Kind) -> FastAPI:
+def application(*kinds: Kind, limit: int = LIMIT) -> FastAPI:
     """An application with the error handling of ours and a submission that only tells that it came."""
     app = FastAPI()
     registry = Registry(kinds)
@@ -81,7 +83,7 @@ def application(*kinds: Kind) -> FastAPI:
         return len(await request.body())
 
     problems.install(app, registry)
-    app.add_middleware(problems.BodyLimit, limit=LIMIT)
+    app.add_middleware(problems.BodyLimit, limit=limit)
     return app
 
 
@@ -137,6 +139,7 @@ async def test_a_message_tells_which_kinds_there_are(http: httpx.AsyncClient) ->
         ("conflict", 409, "it is over"),
         ("cursor", 422, "after: the cursor is ahead"),
         ("database", 503, "the database does not answer; try again"),
+        ("history", 503, "the database does not answer; try again"),
         ("redis", 503, "Redis does not answer; try again"),
         ("live", 503, "Redis does not answer; try again"),
         ("bug", 500, "an unexpected error; it was logged"),
@@ -150,6 +153,40 @@ async def test_an_exception_has_its_problem_which_tells_nothing_of_the_inside(
     assert problem(answer, status)["detail"] == detail
     assert "secret" not in answer.text
     assert ("Retry-After" in answer.headers) == (status == 503)
+
+
+@pytest.mark.parametrize("kinds", [(DRAWING, OTHER), (OTHER,)])
+async def test_of_many_errors_the_first_are_told_and_how_many_more_there_are(kinds: tuple[Kind, ...]) -> None:
+    transport = httpx.ASGITransport(application(*kinds, limit=10**6))
+    async with httpx.AsyncClient(transport=transport, base_url="http://api") as http:
+        params = {"kind": "circle", "radius": 1, **{f"f{i}": i for i in range(50)}}
+        answer = await http.post("/tasks", json={"kind": "other", "params": params})
+
+    assert fields(answer) == [f"params.f{i}" for i in range(20)]
+    assert answer.json()["more"] == 30
+    assert answer.json()["detail"].endswith(" (and 49 more)")
+
+
+@pytest.mark.parametrize("kinds", [(DRAWING, OTHER), (OTHER,)])
+@pytest.mark.parametrize("wide", [dict.fromkeys(map(str, range(MAX_NODES))), [0] * MAX_NODES, [[[0] * 99]] * 100])
+async def test_a_body_of_too_many_parts_is_refused_as_a_whole(kinds: tuple[Kind, ...], wide: Any) -> None:
+    transport = httpx.ASGITransport(application(*kinds, limit=10**6))
+    async with httpx.AsyncClient(transport=transport, base_url="http://api") as http:
+        answer = await http.post("/tasks", json={"kind": "other", "params": {"radius": wide}})
+
+    assert fields(answer) == ["body"]
+    assert answer.json()["detail"] == "body: The body has more than 10000 keys and items"
+
+
+@pytest.mark.parametrize("depth", [100, 900, 5_000, 100_000])
+async def test_a_body_that_is_nested_deeply_is_refused(depth: int) -> None:
+    transport = httpx.ASGITransport(application(DRAWING, OTHER, limit=10**6))
+    async with httpx.AsyncClient(transport=transport, base_url="http://api") as http:
+        nested = b'{"kind":"other","params":' + b"[" * depth + b"]" * depth + b"}"
+        answer = await http.post("/tasks", content=nested, headers={"Content-Type": "application/json"})
+
+    problem(answer, answer.status_code)
+    assert answer.status_code in {400, 422}
 
 
 async def test_what_an_error_has_beyond_the_problem_is_part_of_it(http: httpx.AsyncClient) -> None:
