@@ -26,7 +26,7 @@ class Refused(ClientError):
 
 
 class FollowEnded(ClientError):
-    """A close code of 4500 and above: connecting again is of no use."""
+    """Connecting again is of no use: a close code of 4500 and above, or 1009 for a frame that is too large."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(f"{code}: {reason}")

@@ -13,7 +13,7 @@ from typing import Final
 import httpx
 
 from local import migrations
-from local.children import kill_tree, send, spawn, tree
+from local.children import has_ended, kill_tree, send, spawn, tree
 from local.ports import free_port
 from local.server import running
 from local.servers import Postgres, Valkey
@@ -165,4 +165,4 @@ def stack(folder: Path, *, replicas: int = 2, workers: int = 2, lease_ms: int = 
 
 def descendants() -> list[int]:
     """The pids of everything this process has started that still runs."""
-    return [process.pid for process in tree(os.getpid())[1:]]
+    return [process.pid for process in tree(os.getpid())[1:] if not has_ended(process)]

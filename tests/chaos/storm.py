@@ -14,43 +14,31 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 
 from client.errors import ClientError, Refused
-from client.follow import Backoff, Follower, Update
+from client.follow import Backoff, Follower
 from client.tasks import Tasks
+from local.children import adopt_orphans
 from tests.chaos.checker import check
-from tests.chaos.stack import Stack, stack
+from tests.chaos.faults import pick_faults
+from tests.chaos.leaks import check_connections, check_processes
+from tests.chaos.record import Record, Submitted, Transcript
+from tests.chaos.stack import Stack, descendants, stack
 
 _SUBMIT_PATIENCE_S: Final = 60.0
 _FOLLOW_PATIENCE_S: Final = 90.0
+_LONG_SHARE: Final = 0.05
+_CANCELLED_SHARE: Final = 0.1
+_LONG: Final = {"updates": 1200, "rate": 20}
+"""A task that runs for a minute when its cancel has no effect; half of the cancelled ones are such."""
 _SETTLE_S: Final = 120.0
 """From the end of the storm until every task must have ended: leases run out, attempts are repeated."""
-
-
-@dataclass(slots=True)
-class Transcript:
-    """What one follower has seen, and how it ended (empty: with the terminal event)."""
-
-    task: str
-    updates: list[Update] = field(default_factory=list)
-    problem: str = ""
-
-
-@dataclass(slots=True)
-class Record:
-    """Everything a storm has seen."""
-
-    accepted: dict[str, dict[str, Any]] = field(default_factory=dict)
-    cancelled: set[str] = field(default_factory=set)
-    transcripts: list[Transcript] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
-    stuck: list[str] = field(default_factory=list)
 
 
 def pick_task(dice: random.Random) -> tuple[str, dict[str, Any]]:
@@ -73,12 +61,15 @@ def pick_task(dice: random.Random) -> tuple[str, dict[str, Any]]:
 class Storm:
     """Load and faults on a running stack."""
 
-    def __init__(self, system: Stack, *, seed: int, tasks: int, seconds: float, followers: int) -> None:
+    def __init__(
+        self, system: Stack, *, seed: int, tasks: int, seconds: float, followers: int, wipes: bool = False
+    ) -> None:
         self._system = system
         self._dice = random.Random(f"storm {seed}")
         self._tasks = tasks
         self._seconds = seconds
         self._followers = followers
+        self._wipes = wipes
         self.record = Record()
 
     async def run(self) -> Record:
@@ -93,20 +84,23 @@ class Storm:
         dice = random.Random(self._dice.random())
         for number in range(self._tasks):
             kind, params = pick_task(dice)
-            group.create_task(self._one(number, kind, params, dice.random()))
+            chance = dice.random()
+            if chance < _LONG_SHARE:
+                kind, params = "synthetic", _LONG
+            group.create_task(self._one(number, Submitted(kind, params), chance))
             await asyncio.sleep(dice.expovariate(self._tasks / self._seconds))
 
-    async def _one(self, number: int, kind: str, params: dict[str, Any], chance: float) -> None:
+    async def _one(self, number: int, asked: Submitted, chance: float) -> None:
         """Submit a task, follow it with some, cancel a few."""
-        task = await self._submit(number, kind, params)
-        self.record.accepted[task] = {"kind": kind, "params": params}
+        task = await self._submit(number, asked)
+        self.record.accepted[task] = asked
         async with asyncio.TaskGroup() as group:
             for follower in range(1 + int(chance * 10) % self._followers):
                 group.create_task(self._follow(task, follower))
-            if chance < 0.08:
+            if chance < _CANCELLED_SHARE:
                 group.create_task(self._cancel(task, chance * 20))
 
-    async def _submit(self, number: int, kind: str, params: dict[str, Any]) -> str:
+    async def _submit(self, number: int, asked: Submitted) -> str:
         """Until it is accepted: a client that gets no answer asks again under the same key."""
         deadline = time.monotonic() + _SUBMIT_PATIENCE_S
         attempt = number
@@ -114,7 +108,7 @@ class Storm:
             attempt += 1
             try:
                 async with Tasks(self._url(attempt)) as tasks:
-                    submitted = await tasks.submit(kind, params, idempotency_key=f"storm-{number}")
+                    submitted = await tasks.submit(asked.kind, asked.params, idempotency_key=f"storm-{number}")
                     return str(submitted["id"])
             except (httpx.TransportError, Refused) as error:
                 if time.monotonic() > deadline:
@@ -136,92 +130,98 @@ class Storm:
             transcript.problem = f"{type(error).__name__}: {error}"
 
     async def _cancel(self, task: str, after_s: float) -> None:
+        """Until there is an answer, at one replica after the other."""
         await asyncio.sleep(after_s)
-        try:
-            async with Tasks(self._url(len(task))) as tasks:
-                await tasks.cancel(task)
-                self.record.cancelled.add(task)
-        except (httpx.TransportError, Refused) as error:
-            self.record.faults.append(f"cancel of {task} refused: {error}")
+        asked = self.record.accepted[task]
+        asked.cancel_sent = True
+        deadline = time.monotonic() + _SUBMIT_PATIENCE_S
+        for url in cycle(self._system.urls):
+            try:
+                async with Tasks(url) as tasks:
+                    await tasks.cancel(task)
+                    asked.cancelled_at = time.time() * 1000
+                    return
+            except (httpx.TransportError, Refused) as error:
+                refused = isinstance(error, Refused) and error.status < httpx.codes.INTERNAL_SERVER_ERROR
+                if refused or time.monotonic() > deadline:
+                    self.record.notes.append(f"cancel of {task} refused: {error}")
+                    return
+                await asyncio.sleep(0.2)
 
     def _url(self, number: int) -> str:
         return self._system.urls[number % len(self._system.urls)]
 
     async def _faults(self) -> None:
-        """One fault after the other, with pauses, for the time of the storm."""
+        """Faults with pauses between them, now and then two at the same time, for the time of the storm."""
         dice = random.Random(self._dice.random())
         end = time.monotonic() + self._seconds
         while (left := end - time.monotonic()) > 0:
             await asyncio.sleep(min(left, dice.uniform(0.5, 4.0)))
-            name, strike = self._pick_fault(dice)
-            self.record.faults.append(name)
-            await asyncio.to_thread(strike)
-
-    def _pick_fault(self, dice: random.Random) -> tuple[str, Callable[[], None]]:
-        system = self._system
-        worker, api = dice.choice(system.workers), dice.choice(system.apis)
-        pause_s, away_s = dice.uniform(0.2, 14), dice.uniform(0.1, 6)
-
-        def restart(end: Callable[[], Any], start: Callable[[], None], wait_s: float) -> Callable[[], None]:
-            def strike() -> None:
-                end()
-                time.sleep(wait_s)
-                start()
-
-            return strike
-
-        faults: list[tuple[int, str, Callable[[], None]]] = [
-            (4, f"kill {worker.name}", restart(worker.kill, worker.start, away_s / 3)),
-            (2, f"stop {worker.name} {pause_s:.1f} s", restart(worker.pause, worker.resume, pause_s)),
-            (2, f"end {worker.name}", restart(worker.end, worker.start, 0)),
-            (4, f"kill {api.name}", restart(api.kill, api.start, away_s / 3)),
-            (2, f"stop {api.name} {away_s:.1f} s", restart(api.pause, api.resume, away_s)),
-            (2, f"end {api.name}", restart(api.end, api.start, 0)),
-            (2, f"kill valkey {away_s:.1f} s", restart(system.valkey.kill, system.valkey.start, away_s)),
-            (1, f"stop valkey {away_s:.1f} s", restart(system.valkey.pause, system.valkey.resume, away_s)),
-            (2, f"kill postgres {away_s:.1f} s", restart(system.postgres.kill, system.postgres.start, away_s)),
-            (1, f"stop postgres {away_s:.1f} s", restart(system.postgres.pause, system.postgres.resume, away_s)),
-        ]
-        _, name, strike = dice.choices(faults, weights=[weight for weight, _, _ in faults])[0]
-        return name, strike
+            faults = pick_faults(self._system, dice, wipes=self._wipes)
+            self.record.faults += [" + ".join(fault.name for fault in faults)]
+            self.record.may_restart |= any(fault.may_lose_data for fault in faults)
+            notes = await asyncio.gather(*(asyncio.to_thread(fault.strike) for fault in faults))
+            self.record.notes += filter(None, notes)
 
 
-async def weather(system: Stack, *, seed: int, tasks: int, seconds: float, followers: int) -> tuple[Record, list[str]]:
+async def weather(
+    system: Stack, *, seed: int, tasks: int, seconds: float, followers: int, wipes: bool = False
+) -> tuple[Record, list[str]]:
     """A storm and its check; returns what was seen and what is wrong (nothing, one hopes)."""
-    storm = Storm(system, seed=seed, tasks=tasks, seconds=seconds, followers=followers)
+    storm = Storm(system, seed=seed, tasks=tasks, seconds=seconds, followers=followers, wipes=wipes)
     record = await storm.run()
     problems = await check(system, record, settle_s=_SETTLE_S)
     return record, problems
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, default=None)
+    """The exit code: 1 when there is a problem."""
+    options = _options(arguments)
+    sys.stdout.write(f"storm with --seed {options.seed}: {options.tasks} tasks in {options.seconds:g} s\n")
+    with tempfile.TemporaryDirectory(prefix="storm-") as scratch:
+        folder = options.keep or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
+        record, problems = _storm_in(folder, options)
+    _tell(record, problems)
+    return 1 if problems else 0
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--tasks", type=int, default=300)
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--followers", type=int, default=4)
     parser.add_argument("--replicas", type=int, default=2)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--wipes", action="store_true", help="let Redis lose all of its data, too")
     parser.add_argument("--keep", type=Path, help="keep data and logs in this folder")
-    options = parser.parse_args(arguments)
-    seed = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
-    sys.stdout.write(f"storm with --seed {seed}: {options.tasks} tasks in {options.seconds:g} s\n")
-    with tempfile.TemporaryDirectory(prefix="storm-") as scratch:
-        folder = options.keep or Path(scratch)
-        folder.mkdir(parents=True, exist_ok=True)
-        with stack(folder, replicas=options.replicas, workers=options.workers) as system:
-            load = {"tasks": options.tasks, "seconds": options.seconds, "followers": options.followers}
-            record, problems = asyncio.run(weather(system, seed=seed, **load))
-            record.stuck = system.end()
-    problems += [f"{name} had to be killed at the end" for name in record.stuck]
+    return parser.parse_args(arguments)
+
+
+def _storm_in(folder: Path, options: argparse.Namespace) -> tuple[Record, list[str]]:
+    """A stack in `folder`, a storm on it, and what is left after its end."""
+    adopt_orphans()
+    before = descendants()
+    load = {"tasks": options.tasks, "seconds": options.seconds, "followers": options.followers}
+    with stack(folder, replicas=options.replicas, workers=options.workers) as system:
+        record, problems = asyncio.run(weather(system, seed=options.seed, wipes=options.wipes, **load))
+        record.stuck = system.end()
+        problems += [f"{name} had to be killed at the end" for name in record.stuck]
+        problems += asyncio.run(check_connections(system))
+    return record, problems + check_processes(descendants, before)
+
+
+def _tell(record: Record, problems: Sequence[str]) -> None:
     sys.stdout.writelines(f"  {fault}\n" for fault in record.faults)
+    sys.stdout.writelines(f"  note: {note}\n" for note in record.notes)
     updates = sum(len(transcript.updates) for transcript in record.transcripts)
+    cancelled = sum(asked.cancelled_at is not None for asked in record.accepted.values())
     sys.stdout.write(
-        f"{len(record.accepted)} tasks, {len(record.transcripts)} followers, {updates} updates seen, "
-        f"{len(record.faults)} faults, {len(problems)} problems\n"
+        f"{len(record.accepted)} tasks, {cancelled} cancelled, {len(record.transcripts)} followers, "
+        f"{updates} updates seen, {len(record.faults)} faults, {len(problems)} problems\n"
     )
     sys.stdout.writelines(f"PROBLEM {problem}\n" for problem in problems)
-    return 1 if problems else 0
 
 
 if __name__ == "__main__":

@@ -15,3 +15,4 @@ async def test_a_short_storm_loses_nothing(system: Stack) -> None:
     assert problems == []
     assert len(record.accepted) == 25
     assert record.faults, "a storm without a fault proves nothing"
+    assert record.transcripts, "nor does one without followers"
