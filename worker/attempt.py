@@ -29,8 +29,6 @@ from workloads.updates import Chunk, Pause, Progress, Run
 log = structlog.get_logger(__name__)
 
 MAX_MESSAGE: Final = 500
-MAX_BACKOFF_S: Final = 45.0
-"""Less than the visibility time-out: a message that waits in a worker for longer is delivered again before its time."""
 _MOST_BEHIND_S: Final = 1.0
 """A task that fell further behind its pace than this does not catch up in a burst."""
 
@@ -182,7 +180,7 @@ def _failed(emitter: Emitter, kind: Kind, error: Exception, failures: int) -> Ou
     if failures >= kind.max_attempts:
         emitter.end(State.FAILED, error=described, failure=True)
         return Outcome(Ending.DONE)
-    retry_in_s = min(kind.backoff_s * 2 ** (failures - 1), MAX_BACKOFF_S)
+    retry_in_s = kind.retry_in_s(failures)
     message = (
         f"attempt {emitter.owned.attempt} failed ({described['message']}); the next one starts in {retry_in_s:g} s"
     )

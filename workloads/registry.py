@@ -33,6 +33,8 @@ from workloads.updates import Run
 
 SHIPPED: Final = ("workloads.compute_pi", "workloads.document_analysis", "workloads.synthetic")
 ENTRY_POINT_GROUP: Final = "workloads"
+MAX_BACKOFF_S: Final = 45.0
+"""Less than the broker's visibility time-out: a message that waits longer is delivered again before its time."""
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
 
@@ -76,7 +78,8 @@ class NoSuchModule(InvalidModule):
 class Kind:
     """A kind of task. `run` takes an instance of `params`. Raises InvalidKind for what cannot work.
 
-    A failed attempt is repeated after `backoff_s`, the next after twice that, and so on, up to `max_attempts` in all.
+    A failed attempt is repeated after `backoff_s`, the next after twice that, and so on (at most MAX_BACKOFF_S), up to
+    `max_attempts` in all.
     `time_limit_s` is the soft limit for one attempt.
     """
 
@@ -99,6 +102,10 @@ class Kind:
         if self.max_attempts < 1 or not self.backoff_s >= 0 or not self.time_limit_s > 0:
             msg = f"{self.name!r} needs max_attempts >= 1, backoff_s >= 0 and time_limit_s > 0"
             raise InvalidKind(msg)
+
+    def retry_in_s(self, failures: int) -> float:
+        """How long after its `failures`-th failure a task waits for its next attempt."""
+        return float(min(self.backoff_s * 2 ** min(failures - 1, 32), MAX_BACKOFF_S))
 
     @property
     def origin(self) -> str:

@@ -35,6 +35,7 @@ from api.storage.tasks import TaskStore
 from protocol.events import State
 from protocol.head import Head
 from protocol.log import AsyncLog
+from workloads.registry import Kind
 
 log = structlog.get_logger(__name__)
 
@@ -52,8 +53,9 @@ class SweeperSettings:
     """One sweep; less than a transaction may stay idle, for that holds the lock."""
     submission_s: float = 5.0
     """A submission is left alone for so long: it is about to be dispatched by the replica that took it."""
-    lost_after_s: float = 90.0
-    """From when on a queued task is looked for in its queue: longer than the broker's visibility time-out."""
+    lost_after_s: float = 15.0
+    """A queued task, whose time to be tried again has come, is looked for in its queue after this. A message that was
+    taken starts its attempt within a second; one that is sent twice is dropped by the second claim."""
 
 
 @dataclass(slots=True)
@@ -69,7 +71,7 @@ class SweeperCounters:
 
 
 class Sweeper:
-    """`max_attempts` says how many attempts a kind has."""
+    """Of one replica. `kinds` says how often, and after which wait, an attempt is repeated."""
 
     def __init__(
         self,
@@ -79,7 +81,7 @@ class Sweeper:
         attempts: Attempts,
         dispatcher: Dispatcher,
         broker: Broker,
-        max_attempts: Mapping[str, int],
+        kinds: Mapping[str, Kind],
         settings: SweeperSettings | None = None,
     ) -> None:
         self._sweeps = sweeps
@@ -88,7 +90,7 @@ class Sweeper:
         self._attempts = attempts
         self._dispatcher = dispatcher
         self._broker = broker
-        self._max_attempts = max_attempts
+        self._kinds = kinds
         self._set = settings or SweeperSettings()
         self._beat: float | None = None
         self._after: UUID | None = None
@@ -182,7 +184,7 @@ class Sweeper:
             self.counters.cancelled += await self._attempts.end(row.id, State.CANCELLED)
         elif head.lease:
             await self._lost(row, head)
-        elif await self._unsent(row):
+        elif await self._unsent(row, head.failures):
             await self._dispatch(row.id)
 
     async def _all_written(self, task: UUID) -> bool:
@@ -190,12 +192,14 @@ class Sweeper:
         oldest = await self._tasks.oldest_entry_ms(task)
         return oldest is None or oldest > self._noticed[task]
 
-    async def _unsent(self, row: Unfinished) -> bool:
+    async def _unsent(self, row: Unfinished, failures: int) -> bool:
         """Whether the message of a queued task was never sent, or is nowhere any more."""
         if row.dispatched_at is None:
             return self._age_s(row.created_at) > self._set.submission_s
         sent_at = max(row.dispatched_at, row.updated_at)
-        if self._age_s(sent_at) <= self._set.lost_after_s:
+        kind = self._kinds.get(row.kind)
+        backoff_s = kind.retry_in_s(failures) if kind is not None and failures else 0.0
+        if self._age_s(sent_at) <= self._set.lost_after_s + backoff_s:
             return False
         oldest = await self._broker.oldest(row.kind)  # the queue is first in, first out
         return oldest is None or (oldest - sent_at).total_seconds() > self._set.lost_after_s
@@ -204,7 +208,8 @@ class Sweeper:
         """The lease ran out. Whoever still runs the attempt is fenced by what is done here."""
         await self._store.mark_dispatched(row.id, None)  # should this process end before the message is sent
         message = f"the worker of attempt {head.attempt} was lost; the next attempt starts soon"
-        opened = await self._attempts.open_next(row.id, message, self._max_attempts.get(row.kind, 1))
+        kind = self._kinds.get(row.kind)
+        opened = await self._attempts.open_next(row.id, message, 1 if kind is None else kind.max_attempts)
         if opened is Opened.NOTHING:
             return
         self.counters.workers_lost += 1

@@ -6,7 +6,7 @@ import base64
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -27,6 +27,7 @@ from protocol.events import Event, parse_event
 from protocol.head import Head
 from protocol.keys import PARTITIONS
 from protocol.log import AsyncLog
+from workloads.registry import load
 
 KIND: Final = "synthetic"
 MAX_ATTEMPTS: Final = 2
@@ -85,7 +86,7 @@ async def replica(
             attempts,
             dispatcher,
             broker,
-            {KIND: MAX_ATTEMPTS},
+            {KIND: replace(load()[KIND], max_attempts=MAX_ATTEMPTS)},
             SweeperSettings(interval_s=0.01, submission_s=0.0),
         )
         yield Parts(store, log, dispatcher, sweeper, redis)
