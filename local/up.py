@@ -177,7 +177,7 @@ def _summary(settings: Settings, urls: Sequence[str], database_url: str, redis_u
     lines = {
         "API": f"{urls[0]}{more}",
         "Documentation": f"{urls[0]}/docs",
-        "PostgreSQL": without_password(database_url),
+        "PostgreSQL": without_password(database_url).replace("postgresql+asyncpg:", "postgresql:"),  # as psql takes it
         "Redis": without_password(redis_url),
         "Data": str(settings.local_dir),
     }

@@ -16,6 +16,7 @@ from typing import Final, NoReturn, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
+import hypothesis
 import pytest
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
@@ -31,6 +32,11 @@ _SERVER_FIXTURES: Final = {"valkey_server", "postgres_server", "redis_url", "dat
 _PSQL_TIMEOUT_S: Final = 30.0
 
 S = TypeVar("S", bound=Server)
+
+
+# What is slow to generate on a busy machine is no mistake in a test; each has its time-out all the same.
+hypothesis.settings.register_profile("here", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("here")
 
 
 def pytest_configure(config: pytest.Config) -> None:

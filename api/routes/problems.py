@@ -140,6 +140,8 @@ def _message(error: Mapping[str, Any], kinds: Registry) -> str:
     if error["type"] == "union_tag_invalid":
         expected = ", ".join(kinds) if error["loc"] == ("body",) else error["ctx"]["expected_tags"]
         return f"there is no such kind; there are {expected}"
+    if error["loc"] == ("body",) and error["type"] in {"model_attributes_type", "dict_type"}:
+        return "a JSON object is expected, sent with Content-Type: application/json"
     return str(error["msg"])
 
 
