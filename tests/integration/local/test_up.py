@@ -184,7 +184,7 @@ def assert_all_is_said(run: Run, second_replica: str) -> None:
     assert is_ready(second_replica)
     assert f"API            {run.url}  and 1 more: {second_replica}\n" in run.output
     assert f"{run.url}/docs" in run.output
-    assert "postgresql+asyncpg://postgres@/postgres?host=" in run.output
+    assert "postgresql://postgres@/postgres?host=" in run.output
     assert re.search(r"redis://127\.0\.0\.1:\d+/0", run.output)
     for name in PROGRAMS:
         assert re.search(rf"^\d\d:\d\d:\d\d {name} +\| ", run.output, re.MULTILINE)
