@@ -188,10 +188,6 @@ class AsyncLog:
             values, entries = await pipe.execute()
         return Page(parse_head(values), [(int(entry.partition(b"-")[0]), fields[b"e"]) for entry, fields in entries])
 
-    async def snapshot(self, task: UUID) -> Snapshot | None:
-        """Head and newest event of `task`."""
-        return (await self.snapshots([task]))[0]
-
     async def snapshots(self, tasks: Iterable[UUID]) -> list[Snapshot | None]:
         """Head and newest event of each task, in one round trip."""
         async with self._redis.pipeline(transaction=False) as pipe:

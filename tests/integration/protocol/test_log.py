@@ -195,7 +195,7 @@ async def test_of_a_task_that_redis_does_not_know_there_is_nothing(worker: Log, 
     page = await api.read(task, 0, 10)
     assert (page.head, page.events) == (None, [])
     assert await api.head(task) is None
-    assert await api.snapshot(task) is None
+    assert await api.snapshots([task]) == [None]
     assert worker.claim(task, lease_ms=LEASE_MS).outcome is ClaimOutcome.UNKNOWN
     assert (await api.reserve(task, lease_ms=LEASE_MS)).outcome is ClaimOutcome.UNKNOWN
     assert (await api.cancel(task)).outcome is CancelOutcome.UNKNOWN
