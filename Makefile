@@ -6,20 +6,23 @@
 PYTHON ?= python3
 PYTEST_ARGS ?=
 INSTALLED := .venv/.installed
+NPM := .venv/bin/python -m local.node npm --prefix demo_client
+HUB := demo_client/node_modules/.served
+HUB_TOOLS := demo_client/node_modules/.checked
 COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-header
 SOURCES := $(wildcard api worker baseline client bench workloads protocol local migrations tests)
 
 .DEFAULT_GOAL := help
-.PHONY: help up check-migrations test unit bench chaos check fmt lock upgrade install clean clean-data
+.PHONY: help up check-migrations test unit bench chaos check check-hub fmt lock upgrade install hub clean clean-data
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-up: $(INSTALLED) ## run everything on this machine: servers, migrations, api, worker (Ctrl-C ends it)
+up: $(INSTALLED) $(HUB) ## run everything on this machine: servers, migrations, api, worker, baseline, demo hub (Ctrl-C ends it)
 	@exec .venv/bin/python -m local up
 
-test: $(INSTALLED) ## every test but the benchmarks, against servers of its own
+test: $(INSTALLED) $(HUB_TOOLS) ## every test but the benchmarks, against servers of its own
 	@exec .venv/bin/python -m pytest -n 2 --dist loadfile --benchmark-disable -m "not benchmark" $(PYTEST_ARGS)
 
 unit: $(INSTALLED) ## the tests that need no server
@@ -31,19 +34,25 @@ bench: $(INSTALLED) ## the benchmarks: they measure and assert nothing about tim
 chaos: $(INSTALLED) ## a storm of faults under load, then proof that nothing was lost (SEED=7 TASKS=300 SECONDS=120)
 	@exec .venv/bin/python -m tests.chaos.storm $(if $(SEED),--seed $(SEED)) --tasks $(or $(TASKS),300) --seconds $(or $(SECONDS),120)
 
-check: $(INSTALLED) ## lint, format, types, import rules, and whether the migrations match the tables
+check: $(INSTALLED) check-hub ## lint, format, types, import rules, and whether the migrations match the tables
 	@exec .venv/bin/ruff check
 	@exec .venv/bin/ruff format --check
 	@exec .venv/bin/mypy $(SOURCES)
 	@exec .venv/bin/lint-imports
 	@exec .venv/bin/python -m local check-migrations
 
+check-hub: $(HUB_TOOLS) ## only the browser's part of check: types, lint, and its unit tests
+	@exec $(NPM) run --silent types
+	@exec $(NPM) run --silent lint
+	@exec $(NPM) run --silent test
+
 check-migrations: $(INSTALLED) ## only the last part of check: migrate an empty database and compare
 	@exec .venv/bin/python -m local check-migrations
 
-fmt: $(INSTALLED) ## format, and fix what ruff can fix
+fmt: $(INSTALLED) $(HUB_TOOLS) ## format, and fix what ruff and biome can fix
 	@exec .venv/bin/ruff check --fix --exit-zero --quiet
 	@exec .venv/bin/ruff format
+	@exec $(NPM) run --silent format
 
 lock: $(INSTALLED) ## lock requirements/*.in again, keeping the versions that still fit
 	@exec $(COMPILE) requirements/run.in --output-file requirements/run.txt
@@ -65,8 +74,19 @@ $(INSTALLED): requirements/dev.txt
 	@exec .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@exec touch $@
 
+hub: $(HUB) ## install what the demo hub serves from npm (make up does it when it is needed)
+
+# npm removes node_modules, and with it both stamps, before it installs: what has the tools has what is served too.
+$(HUB): demo_client/package-lock.json demo_client/vendor.mjs | $(INSTALLED)
+	@exec $(NPM) ci --silent --omit=dev
+	@exec touch $@
+
+$(HUB_TOOLS): demo_client/package-lock.json demo_client/vendor.mjs | $(INSTALLED)
+	@exec $(NPM) ci --silent
+	@exec touch $(HUB) $@
+
 clean: ## remove the virtual environment and every cache; the data stays
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks
+	@rm -rf .venv demo_client/node_modules demo_client/site/vendor .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks
 	@find . -name __pycache__ -type d -not -path './.local/*' -prune -exec rm -rf {} +
 
 clean-data: $(INSTALLED) ## remove the data that `make up` keeps in LOCAL_DIR (.local)

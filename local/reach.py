@@ -55,7 +55,7 @@ def wait_for_postgres(url: str, *, timeout_s: float) -> None:
     _wait(connect, (OSError,), what="PostgreSQL", variable="DATABASE_URL", url=url, timeout_s=timeout_s)
 
 
-def wait_for_replicas(urls: Iterable[str], *, give_up: Callable[[], bool]) -> None:
+def wait_until_ready(urls: Iterable[str], *, give_up: Callable[[], bool]) -> None:
     """Wait until `/readyz` of each answers 200, or `give_up` is true. Raises Unreachable after READY_TIMEOUT_S."""
     with httpx.Client(trust_env=False, timeout=_ATTEMPT_S) as client:
         waiting = dict.fromkeys(urls, "no answer yet")
@@ -69,7 +69,7 @@ def wait_for_replicas(urls: Iterable[str], *, give_up: Callable[[], bool]) -> No
 
         if not wait_until(all_ready, timeout_s=READY_TIMEOUT_S, poll_s=_POLL_S):
             reasons = "; ".join(f"{url}/readyz: {reason}" for url, reason in waiting.items())
-            msg = f"the api is not ready after {READY_TIMEOUT_S:g} s: {reasons}"
+            msg = f"not everything is ready after {READY_TIMEOUT_S:g} s: {reasons}"
             raise Unreachable(msg)
 
 

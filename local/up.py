@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import math
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -18,7 +17,8 @@ from typing import Final, NoReturn
 from local import migrations
 from local.children import end_all, spawn
 from local.ports import require_free
-from local.reach import wait_for_postgres, wait_for_redis, wait_for_replicas, without_password
+from local.programs import programs
+from local.reach import wait_for_postgres, wait_for_redis, wait_until_ready, without_password
 from local.server import Server, running
 from local.servers import Postgres, Valkey
 from local.settings import ROOT, Settings
@@ -89,10 +89,12 @@ def _run(settings: Settings, stack: ExitStack) -> None:
     migrations.upgrade(database_url)
     ready = settings.local_dir / "ready"
     ready.unlink(missing_ok=True)
-    programs = _programs(settings, database_url=database_url, redis_url=redis_url, ready=ready)
-    supervisor = stack.enter_context(_supervised(programs, drain_s=settings.drain_s, servers=servers))
+    wanted = programs(settings, database_url=database_url, redis_url=redis_url, ready=ready)
+    supervisor = stack.enter_context(_supervised(wanted, drain_s=settings.drain_s, servers=servers))
     urls = [settings.api_url(port) for port in settings.api_ports]
-    wait_for_replicas(urls, give_up=lambda: not _all_run(supervisor, servers))
+    # The hub is asked last, through it the api: while that starts, it would log every question as an error.
+    for services in ([*urls, f"http://{settings.baseline_address}"], [f"{settings.hub_url}/api"]):
+        wait_until_ready(services, give_up=lambda: not _all_run(supervisor, servers))
     if _all_run(supervisor, servers):
         ready.touch()
         _say(_summary(settings, urls, database_url, redis_url, time.monotonic() - began))
@@ -106,36 +108,11 @@ def _start(server: Server, *, stack: ExitStack, servers: list[Server]) -> str:
     return server.url
 
 
-def _programs(settings: Settings, *, database_url: str, redis_url: str, ready: Path) -> list[Program]:
-    """Each with its keeper, which may start it again once the file `ready` is there."""
-    shared = {
-        "DATABASE_URL": database_url,
-        "REDIS_URL": redis_url,
-        "API_HOST": settings.api_host,
-        "DRAIN_TIMEOUT_S": f"{settings.drain_timeout_s:g}",
-        "WORKER_DRAIN_S": f"{settings.worker_drain_s:g}",
-        "PYTHONUNBUFFERED": "1",
-    }
-    python = [sys.executable, "-m"]
-    api, worker = (
-        f"exec {shlex.join([*python, 'local.keep', str(ready), *python, program])}" for program in ("api", "worker")
-    )
-    replicas = [
-        Program(name=name, command=api, environment={**shared, "API_PORT": str(port), "REPLICA": name})
-        for name, port in ((f"api-{number}", port) for number, port in enumerate(settings.api_ports, start=1))
-    ]
-    workers = [
-        Program(name=name, command=worker, environment={**shared, "WORKER_NAME": name})
-        for name in (f"worker-{number}" for number in range(1, settings.workers + 1))
-    ]
-    return [*replicas, *workers]
-
-
 @contextmanager
 def _supervised(
-    programs: Sequence[Program], *, drain_s: float, servers: Sequence[Server]
+    wanted: Sequence[Program], *, drain_s: float, servers: Sequence[Server]
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `programs`; at the end stop them all, while the servers still answer them."""
+    """Run `wanted`; at the end stop them all, while the servers still answer them."""
     patience_s = drain_s + _BEYOND_DRAIN_S
     supervisor: subprocess.Popen[bytes] | None = None
     try:
@@ -148,7 +125,7 @@ def _supervised(
         )
         assert supervisor.stdin is not None
         with supervisor.stdin as pipe:
-            pipe.write(encode(programs, patience_s=patience_s))
+            pipe.write(encode(wanted, patience_s=patience_s))
         yield supervisor
     finally:
         if supervisor is not None:
@@ -175,8 +152,10 @@ def _watch(supervisor: subprocess.Popen[bytes], servers: Sequence[Server]) -> No
 def _summary(settings: Settings, urls: Sequence[str], database_url: str, redis_url: str, took_s: float) -> str:
     more = f"  and {len(urls) - 1} more: {' '.join(urls[1:])}" if urls[1:] else ""
     lines = {
+        "Demo hub": settings.hub_url,
         "API": f"{urls[0]}{more}",
         "Documentation": f"{urls[0]}/docs",
+        "Baseline": f"http://{settings.baseline_address}",
         "PostgreSQL": without_password(database_url).replace("postgresql+asyncpg:", "postgresql:"),  # as psql takes it
         "Redis": without_password(redis_url),
         "Data": str(settings.local_dir),
