@@ -14,7 +14,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --
 SOURCES := $(wildcard api worker baseline client bench workloads protocol local migrations tests)
 
 .DEFAULT_GOAL := help
-.PHONY: help up check-migrations test unit bench chaos check check-hub fmt lock upgrade install hub clean clean-data
+.PHONY: help up check-migrations test unit bench compare chaos check check-hub fmt lock upgrade install hub clean clean-data
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ unit: $(INSTALLED) ## the tests that need no server
 
 bench: $(INSTALLED) ## the benchmarks: they measure and assert nothing about time
 	@exec .venv/bin/python -m pytest -m benchmark $(PYTEST_ARGS)
+
+compare: $(INSTALLED) ## measure the event-driven side and the polling one, of what `make up` runs (ARGS="--strategy long")
+	@exec .venv/bin/python -m bench compare $(ARGS)
 
 chaos: $(INSTALLED) ## a storm of faults under load, then proof that nothing was lost (SEED=7 TASKS=300 SECONDS=120)
 	@exec .venv/bin/python -m tests.chaos.storm $(if $(SEED),--seed $(SEED)) --tasks $(or $(TASKS),300) --seconds $(or $(SECONDS),120)

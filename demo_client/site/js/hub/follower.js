@@ -5,6 +5,12 @@ import { TaskStream } from "../lib/task-stream.js";
 import { TaskView } from "../lib/task-view.js";
 import { BASELINE } from "./services.js";
 
+/** Kept of the requests that the browser measures; 250 unless told. StatusPoll looks up what compressed answers weigh. */
+const TIMINGS = 1_000;
+performance.setResourceTimingBufferSize?.(TIMINGS);
+// a full buffer takes nothing more in, and compressed answers would seem as large as they are without compression
+performance.addEventListener?.("resourcetimingbufferfull", () => performance.clearResourceTimings());
+
 /** @typedef {import("../lib/task-stream.js").TaskEvent} TaskEvent */
 /** @typedef {"live" | "poll"} Side */
 /** @typedef {"plain" | "delta" | "long"} Strategy */
@@ -17,8 +23,10 @@ import { BASELINE } from "./services.js";
  * @property {import("./painter.js").Painter} painter
  * @property {import("./meter.js").Meter} meter  shared by the clients of a side
  * @property {import("../lib/clock.js").ServerClock} clock  of the side's service
- * @property {(follower: Follower, news: TaskEvent[]) => void} render  show what is new; called at most once a frame
+ * @property {(follower: Follower, news: TaskEvent[]) => void} render  show what is new; called at most twice a frame
  * @property {(follower: Follower) => void} [onState]  the connection's state has changed
+ * @property {(url: string, init: RequestInit) => Promise<Response>} [fetch]  in place of the page's, of the polling side
+ * @property {(follower: Follower) => void} [onReset]  the task begins anew: what was shown of it is no longer so
  */
 
 export class Follower {
@@ -32,6 +40,8 @@ export class Follower {
   /** Connections that went on after the last event seen. */
   resumes = 0;
   gaps = 0;
+  /** Unix ms of the server's clock at which the service first answered; null before. @type {number | null} */
+  metAtMs = null;
   /** @type {TaskEvent[]} */
   #pending = [];
   /** @type {FollowerOptions} */
@@ -74,6 +84,11 @@ export class Follower {
     return this.state === "ended" || this.state === "failed";
   }
 
+  /** Whether nothing more will come, and all that came was shown. */
+  get settled() {
+    return this.done && this.#pending.length === 0;
+  }
+
   /** @returns {import("./meter.js").Traffic} */
   get traffic() {
     const source = this.#source;
@@ -88,23 +103,27 @@ export class Follower {
     return this.#source.counters;
   }
 
-  /** Apply what has come, show it, and note how old it is now that it is on the page. The painter calls it. */
+  /**
+   * Apply what has come, show it, and note how old it is now that it is on the page. The painter calls it.
+   *
+   * What was emitted before the first contact is not metered: it waited for the client, and not for its delivery.
+   */
   paint() {
     const news = this.#pending;
     this.#pending = [];
-    this.view.apply(news);
+    this.view.fold(news);
     this.#options.render(this, news);
     const now = this.#options.clock.now();
     for (const event of news) {
       if (event.type === "status") continue;
       this.lastAgeMs = now - event.ts;
-      this.#options.meter.record(this.lastAgeMs);
+      if (this.metAtMs !== null && event.ts >= this.metAtMs) this.#options.meter.record(this.lastAgeMs);
     }
     if (news.length) this.appliedAtMs = now;
   }
 
   #open() {
-    const { side, taskId, strategy = "plain", intervalMs = 150, painter, onState } = this.#options;
+    const { side, taskId, strategy = "plain", intervalMs = 150, painter, fetch, onState, onReset } = this.#options;
     const handlers = {
       onEvents: (/** @type {TaskEvent[]} */ events) => {
         for (const event of events) this.#pending.push(event);
@@ -113,15 +132,18 @@ export class Follower {
       onReset: () => {
         this.#pending = [];
         this.view.reset();
+        onReset?.(this);
         painter.request(this);
       },
-      onState: (/** @type {string} */ _state, /** @type {{ message?: string }} */ detail) => {
+      onState: (/** @type {string} */ state, /** @type {{ message?: string }} */ detail) => {
+        if (state === "live") this.metAtMs ??= this.#options.clock.now();
         this.message = detail?.message ?? "";
         onState?.(this);
       },
     };
     if (side === "poll") {
-      return new StatusPoll({ ...handlers, url: `${BASELINE}/tasks/${taskId}/status`, strategy, intervalMs });
+      const url = `${BASELINE}/tasks/${taskId}/status`;
+      return new StatusPoll({ ...handlers, url, strategy, intervalMs, ...(fetch && { fetch }) });
     }
     return new TaskStream({ ...handlers, url: `/ws/tasks/${taskId}`, onGap: () => this.#noteGap() });
   }

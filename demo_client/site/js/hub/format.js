@@ -2,7 +2,12 @@
 
 const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const TENTHS = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1 });
-const CLOCK = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const CLOCK = new Intl.DateTimeFormat("en", {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hourCycle: "h23",
+});
 const DATE = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" });
 
 export const NONE = "–";
@@ -23,6 +28,15 @@ export function duration(ms) {
   if (ms < 10_000) return `${WHOLE.format(ms)} ms`;
   if (ms < 120_000) return `${TENTHS.format(ms / 1000)} s`;
   return `${Math.floor(ms / 60_000)} min ${String(Math.round((ms % 60_000) / 1000)).padStart(2, "0")} s`;
+}
+
+/**
+ * The length of a run: in whole seconds, from 2 minutes on in minutes and seconds.
+ *
+ * @param {number} ms
+ */
+export function seconds(ms) {
+  return ms < 120_000 ? `${WHOLE.format(ms / 1000)} s` : duration(ms);
 }
 
 /** @param {number | null | undefined} value */

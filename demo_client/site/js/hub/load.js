@@ -8,17 +8,21 @@ import { API, BASELINE, request } from "./services.js";
 
 const EVERY_MS = 1_000;
 const TIMEOUT_MS = 3_000;
+/** The workers tell of themselves once a second, and are read as often: what they had used at a moment is known by then. */
+const SETTLED_WITHIN_MS = 5_000;
+const SETTLE_STEP_MS = 200;
 
 /** @typedef {{ cpuS: number, atMs: number, rate: number }} Reading  rate: ms of CPU a second, until this reading */
 /** @typedef {{ api: number, worker: number, store: number }} Cpu  ms of CPU in a second of time; store: Redis */
 /** @typedef {Record<"live" | "poll", Cpu>} BothCpu */
+/** @typedef {{ name: string, cpu_s: number, at_ms: number }} Told  of one process, since its start */
 
 export class LoadMonitor {
   clocks = { live: new ServerClock(), poll: new ServerClock() };
   /** The newest rates; NaN while unknown. @type {BothCpu} */
   rates = { live: unknown(), poll: unknown() };
-  /** ms of CPU since `mark()`. @type {BothCpu} */
-  used = { live: none(), poll: none() };
+  /** ms of CPU since `mark()`, from one reading of a process to another; NaN while there are none. @type {BothCpu} */
+  used = { live: unknown(), poll: unknown() };
   /** Bytes of memory that the processes of a side take. */
   memory = { live: Number.NaN, poll: Number.NaN };
   /** @type {Map<string, Reading>} */
@@ -37,7 +41,7 @@ export class LoadMonitor {
     if (this.#running) return;
     this.#running = true;
     await this.#read();
-    this.#again();
+    if (this.#running) this.#again();
   }
 
   stop() {
@@ -48,12 +52,23 @@ export class LoadMonitor {
   /** Count what is used from now on; resolves when the reading that it counts from is there. */
   async mark() {
     await this.#read();
-    this.used = { live: none(), poll: none() };
+    this.used = { live: unknown(), poll: unknown() };
   }
 
-  /** Read now, beside the regular readings: at the end of a run. */
+  /**
+   * Read, beside the regular readings, until `used` has everything that was used before this call: at the end of a run.
+   *
+   * @returns {Promise<boolean>}  whether it has; false when a process has not told within 5 s
+   */
   async settle() {
-    await this.#read();
+    const ends = { live: this.clocks.live.now(), poll: this.clocks.poll.now() };
+    const limit = performance.now() + SETTLED_WITHIN_MS;
+    for (;;) {
+      await this.#read();
+      const settled = this.#readPast("live", ends.live) && this.#readPast("poll", ends.poll);
+      if (settled || performance.now() > limit) return settled;
+      await new Promise((resolve) => setTimeout(resolve, SETTLE_STEP_MS));
+    }
   }
 
   #again() {
@@ -71,9 +86,19 @@ export class LoadMonitor {
   async #readLive() {
     const stats = await this.#ask("live", API);
     if (!stats) return;
-    const { processes = [], redis = null } = stats;
-    this.#note("live", "api", processes.filter((/** @type {any} */ one) => one.role === "api"));
-    this.#note("live", "worker", processes.filter((/** @type {any} */ one) => one.role === "worker"));
+    /** @type {(Told & { role: string, memory_bytes: number })[]} */
+    const processes = stats.processes ?? [];
+    const redis = stats.redis ?? null;
+    this.#note(
+      "live",
+      "api",
+      processes.filter(({ role }) => role === "api"),
+    );
+    this.#note(
+      "live",
+      "worker",
+      processes.filter(({ role }) => role === "worker"),
+    );
     this.#note("live", "store", redis ? [{ ...redis, name: "redis" }] : []);
     this.memory.live = sum([...processes, ...(redis ? [redis] : [])].map((one) => one.memory_bytes));
   }
@@ -84,7 +109,7 @@ export class LoadMonitor {
     const { worker } = stats;
     this.#note("poll", "api", [{ name: "api", cpu_s: stats.cpu_s, at_ms: stats.now_ms }]);
     this.#note("poll", "worker", worker.count ? [{ name: "worker", cpu_s: worker.cpu_s, at_ms: worker.at_ms }] : []);
-    this.rates.poll.store = 0; // SQLite is a part of both processes
+    this.rates.poll.store = this.used.poll.store = 0; // SQLite is a part of both processes
     this.memory.poll = stats.memory_bytes + worker.memory_bytes;
   }
 
@@ -94,10 +119,10 @@ export class LoadMonitor {
    * @returns {Promise<any>}
    */
   async #ask(side, base) {
-    const sent = this.clocks[side].pageNow();
+    const sent = pageNow();
     try {
       const stats = await request(`${base}/stats`, { timeoutMs: TIMEOUT_MS });
-      this.clocks[side].sample(sent, stats.now_ms, this.clocks[side].pageNow());
+      this.clocks[side].sample(sent, stats.now_ms, pageNow());
       return stats;
     } catch {
       this.rates[side] = unknown(); // the light in the header tells why
@@ -108,33 +133,61 @@ export class LoadMonitor {
   /**
    * The CPU of the processes of one part since they were last told of.
    *
-   * A process that is new, or was started again (its counter went back), counts from its next reading on.
+   * A process that is new, or was started again (its counter went back), counts from its next reading on. Of two answers
+   * that overtook each other the older one is dropped.
    *
    * @param {"live" | "poll"} side
    * @param {keyof Cpu} part
-   * @param {{ name: string, cpu_s: number, at_ms: number }[]} processes
+   * @param {Told[]} processes
    */
   #note(side, part, processes) {
     let rate = Number.NaN;
     for (const { name, cpu_s: cpuS, at_ms: atMs } of processes) {
       const key = `${side} ${part} ${name}`;
-      const before = this.#last.get(key);
-      const reading = { cpuS, atMs, rate: before && atMs <= before.atMs ? before.rate : Number.NaN };
-      if (before && atMs > before.atMs && cpuS >= before.cpuS) {
-        const usedMs = (cpuS - before.cpuS) * 1000;
-        this.used[side][part] += usedMs;
-        reading.rate = (usedMs / (atMs - before.atMs)) * 1000;
+      let reading = this.#last.get(key);
+      if (!reading || atMs > reading.atMs) {
+        const usedMs = reading && cpuS >= reading.cpuS ? (cpuS - reading.cpuS) * 1000 : Number.NaN;
+        this.used[side][part] = plus(this.used[side][part], usedMs);
+        reading = { cpuS, atMs, rate: reading ? (usedMs / (atMs - reading.atMs)) * 1000 : Number.NaN };
+        this.#last.set(key, reading);
       }
-      this.#last.set(key, reading);
-      if (!Number.isNaN(reading.rate)) rate = (Number.isNaN(rate) ? 0 : rate) + reading.rate;
+      rate = plus(rate, reading.rate);
     }
     this.rates[side][part] = rate;
   }
+
+  /**
+   * Whether every process of a side that still tells of itself was read after `atMs` of the server's clock.
+   *
+   * @param {"live" | "poll"} side
+   * @param {number} atMs
+   */
+  #readPast(side, atMs) {
+    const readings = [...this.#last].filter(([key]) => key.startsWith(`${side} `)).map(([, reading]) => reading);
+    const known = readings.filter((reading) => atMs - reading.atMs < SETTLED_WITHIN_MS);
+    return known.length > 0 && known.every((reading) => reading.atMs >= atMs);
+  }
 }
 
-/** @param {Cpu} cpu  @returns {number} of all parts that are known */
+/** @param {Cpu} cpu  @returns {number} of all parts that are known; NaN when none is */
 export function total(cpu) {
-  return sum([cpu.api, cpu.worker, cpu.store].filter((part) => !Number.isNaN(part)));
+  return plus(plus(cpu.api, cpu.worker), cpu.store);
+}
+
+/** Unix ms of the page's clock, as ServerClock takes them. */
+function pageNow() {
+  return performance.timeOrigin + performance.now();
+}
+
+/**
+ * The sum of what is known of two numbers.
+ *
+ * @param {number} a
+ * @param {number} b
+ */
+function plus(a, b) {
+  if (Number.isNaN(a)) return b;
+  return Number.isNaN(b) ? a : a + b;
 }
 
 /** @param {number[]} values */
@@ -145,9 +198,4 @@ function sum(values) {
 /** @returns {Cpu} */
 function unknown() {
   return { api: Number.NaN, worker: Number.NaN, store: Number.NaN };
-}
-
-/** @returns {Cpu} */
-function none() {
-  return { api: 0, worker: 0, store: 0 };
 }

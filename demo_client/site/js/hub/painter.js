@@ -1,8 +1,8 @@
 /**
- * Paints what has changed, at most once a frame.
+ * Paints what has changed: each part at once the first time in a frame, and what it came to since at the frame's end.
  *
- * The first change after a quiet frame is painted at once, so an update that comes alone waits for nothing; those that
- * follow within the same frame are painted together at its end. A hidden page has no frames: a timer stands in.
+ * An update that comes alone waits for nothing, however many clients it comes to; a part that changes all the time is
+ * painted twice a frame at the most. A hidden page has no frames: a timer stands in.
  */
 
 /** @typedef {{ paint(): void }} Paintable */
@@ -13,19 +13,21 @@ const HIDDEN_FRAME_MS = 250;
 export class Painter {
   /** @type {Set<Paintable>} */
   #dirty = new Set();
+  /** In this frame. @type {Set<Paintable>} */
+  #painted = new Set();
   #waiting = false;
   #painting = false;
 
   /**
-   * Have `part.paint()` called: now, or together with the others at the end of the frame.
+   * Have `part.paint()` called: now, or at the end of the frame when it was called in this frame already.
    *
    * @param {Paintable} part
    */
   request(part) {
     this.#dirty.add(part);
-    if (this.#waiting || this.#painting) return;
-    this.#paintAll();
-    this.#wait();
+    if (this.#painting || this.#painted.has(part)) return;
+    this.#paint([part]);
+    if (!this.#waiting) this.#wait();
   }
 
   /** @param {Paintable} part */
@@ -41,19 +43,21 @@ export class Painter {
       done = true;
       clearTimeout(timer);
       this.#waiting = false;
+      this.#painted.clear();
       if (this.#dirty.size === 0) return;
-      this.#paintAll();
+      this.#paint([...this.#dirty]);
       this.#wait();
     };
     const timer = setTimeout(next, HIDDEN_FRAME_MS);
     requestAnimationFrame(next);
   }
 
-  #paintAll() {
-    const parts = [...this.#dirty];
-    this.#dirty.clear();
+  /** @param {Paintable[]} parts */
+  #paint(parts) {
     this.#painting = true;
     for (const part of parts) {
+      this.#dirty.delete(part);
+      this.#painted.add(part);
       try {
         part.paint();
       } catch (error) {

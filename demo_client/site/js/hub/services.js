@@ -104,7 +104,9 @@ export function cancelTask(id) {
 function unreachable(url, error) {
   const who = url.startsWith(BASELINE) ? "The baseline" : "The api";
   const late = error instanceof DOMException && error.name === "TimeoutError";
-  return late ? `${who} did not answer in time. Try again.` : `${who} cannot be reached. Check that it runs, then try again.`;
+  return late
+    ? `${who} did not answer in time. Try again.`
+    : `${who} cannot be reached. Check that it runs, then try again.`;
 }
 
 /**

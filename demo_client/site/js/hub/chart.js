@@ -1,0 +1,249 @@
+/** Lines over time, one for each side, on a canvas; in words beside it and for screen readers. */
+
+import uPlot from "/vendor/uplot/uPlot.esm.js";
+import { append, h, setAttribute, setText } from "./dom.js";
+
+/** @typedef {"live" | "poll"} Side */
+/**
+ * @typedef {object} ChartOptions
+ * @property {string} title
+ * @property {string} unit  as it stands behind a number: "ms", "a second"
+ * @property {{ label: string, side: Side }[]} series
+ * @property {number} seconds  the span of the time axis; of a longer run the newest part is shown
+ * @property {boolean} [log]  a logarithmic scale, for values that differ by orders of magnitude
+ * @property {(value: number | null) => string} [format]  the newest value in the legend, with its unit
+ */
+
+/** The text alternative is rewritten this seldom, in s: a screen reader may read it aloud each time. */
+const TELL_EVERY_S = 10;
+/** Least value that a logarithmic scale shows. */
+const LOG_FLOOR = 0.1;
+const AXIS_FONT = "12px system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif";
+const SHORT = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
+const WHOLE = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
+
+export class LineChart {
+  /** @type {ChartOptions} */
+  #options;
+  /** @type {[number[], ...(number | null)[][]]} */
+  #data;
+  /** @type {uPlot} */
+  #plot;
+  #frame = h("div", { class: "plot", role: "img" });
+  /** @type {HTMLElement[]} */
+  #keys = [];
+  #toldAtS = 0;
+  #seconds;
+  #listening = new AbortController();
+  #observer;
+  /** @type {Map<string, string>} */
+  #colours = new Map();
+
+  /** @param {ChartOptions} options */
+  constructor(options) {
+    this.#options = options;
+    this.#seconds = options.seconds;
+    this.#data = [[], ...options.series.map(() => [])];
+    this.#keys = options.series.map(({ side }) => h("span", { class: `${side} number` }));
+    /** The chart with its title and legend. */
+    this.element = h("figure", { class: "chart" });
+    append(this.element, [this.#caption(), this.#frame]);
+    this.#plot = new uPlot(this.#plotOptions(), /** @type {any} */ (this.#data), this.#frame);
+    this.#observer = new ResizeObserver(() => this.#fit());
+    this.#observer.observe(this.#frame);
+    this.#followTheme();
+    this.clear();
+  }
+
+  /**
+   * Add a point to each series. Times ascend; what is not known (null, NaN) leaves a gap.
+   *
+   * @param {number} tSeconds  since the start of what is shown
+   * @param {(number | null)[]} values  one for each series
+   */
+  append(tSeconds, values) {
+    const [times, ...lines] = this.#data;
+    times.push(tSeconds);
+    for (const [at, line] of lines.entries()) line.push(this.#plotted(values[at]));
+    while (times.length > 2 && /** @type {number} */ (times[1]) < tSeconds - this.#seconds) {
+      for (const column of this.#data) column.shift();
+    }
+    this.#plot.setData(/** @type {any} */ (this.#data));
+    this.#showKeys(values);
+    if (tSeconds - this.#toldAtS >= TELL_EVERY_S) this.tell(tSeconds);
+  }
+
+  /**
+   * Begin anew.
+   *
+   * @param {number} [seconds]  another span of the time axis
+   */
+  clear(seconds = this.#seconds) {
+    this.#seconds = seconds;
+    this.#toldAtS = 0;
+    this.#data = [[], ...this.#options.series.map(() => [])];
+    this.#plot.setData(/** @type {any} */ (this.#data));
+    this.#showKeys([]);
+    setAttribute(this.#frame, "aria-label", `${this.#options.title}: a chart over time, with nothing to show yet.`);
+  }
+
+  /**
+   * Rewrite the text alternative; it is done every 10 s by itself.
+   *
+   * @param {number} [tSeconds]
+   */
+  tell(tSeconds = this.#data[0].at(-1) ?? 0) {
+    this.#toldAtS = tSeconds;
+    const { title, series } = this.#options;
+    const lines = series.map(({ label }, at) => {
+      const known = (this.#data[at + 1] ?? []).filter((value) => value !== null);
+      if (known.length === 0) return `${label}: unknown`;
+      const from = this.#format(Math.min(...known));
+      return `${label}: ${this.#format(known.at(-1))} now, from ${from} to ${this.#format(Math.max(...known))}`;
+    });
+    setAttribute(this.#frame, "aria-label", `${title}, a chart of ${Math.round(tSeconds)} s. ${lines.join(". ")}.`);
+  }
+
+  /** Let go of everything that the chart listens to. */
+  destroy() {
+    this.#listening.abort();
+    this.#observer.disconnect();
+    this.#plot.destroy();
+  }
+
+  #caption() {
+    const { title, unit, log } = this.#options;
+    const keys = h("span", { class: "keys" }, ...this.#keys);
+    const scale = h("span", { class: "quiet small" }, ` ${unit}${log ? ", logarithmic" : ""}`);
+    return h("figcaption", {}, h("span", {}, h("strong", {}, title), scale), keys);
+  }
+
+  /** @param {(number | null)[]} values */
+  #showKeys(values) {
+    for (const [at, { label }] of this.#options.series.entries()) {
+      const key = this.#keys[at];
+      if (key) setText(key, `${label} ${this.#format(values[at])}`);
+    }
+  }
+
+  /** @param {number | null | undefined} value */
+  #format(value) {
+    const known = value === undefined || value === null || Number.isNaN(value) ? null : value;
+    if (this.#options.format) return this.#options.format(known);
+    return known === null ? "–" : `${SHORT.format(known)} ${this.#options.unit}`;
+  }
+
+  /** @param {number | null | undefined} value */
+  #plotted(value) {
+    if (value === undefined || value === null || !Number.isFinite(value)) return null;
+    return this.#options.log ? Math.max(value, LOG_FLOOR) : value;
+  }
+
+  /** @returns {uPlot.Options} */
+  #plotOptions() {
+    const { log } = this.#options;
+    const quiet = () => this.#colour("--quiet");
+    const grid = { stroke: () => this.#colour("--line"), width: 1 };
+    const axis = { stroke: quiet, grid, ticks: { show: false }, font: AXIS_FONT, gap: 4 };
+    return {
+      width: 300,
+      height: 150,
+      padding: [8, 18, 0, 0],
+      legend: { show: false },
+      cursor: { show: false },
+      select: { show: false, left: 0, top: 0, width: 0, height: 0 },
+      scales: { x: { time: false, range: () => this.#timeRange() }, y: this.#valueScale() },
+      axes: [
+        { ...axis, size: 26, values: (_, at) => at.map((seconds) => `${seconds} s`) },
+        { ...axis, size: 46, ...(log ? { splits: powersOfTen } : {}), values: (_, at) => at.map(tick) },
+      ],
+      series: [{}, ...this.#options.series.map((one) => this.#line(one))],
+    };
+  }
+
+  /**
+   * @param {{ label: string, side: Side }} series
+   * @returns {uPlot.Series}
+   */
+  #line({ label, side }) {
+    const dash = side === "poll" ? [6, 3] : [];
+    return { label, stroke: () => this.#colour(`--${side}`), width: 2, dash, spanGaps: true, points: { show: false } };
+  }
+
+  /** @returns {uPlot.Scale} */
+  #valueScale() {
+    if (!this.#options.log) {
+      return { range: (_, _least, most) => uPlot.rangeNum(0, Math.max(most ?? 0, 1), 0.1, true) };
+    }
+    return { distr: 3, log: 10, range: (_, least, most) => decades(least ?? 1, most ?? 1) };
+  }
+
+  /** @returns {[number, number]} */
+  #timeRange() {
+    const newest = this.#data[0].at(-1) ?? 0;
+    return [Math.max(0, newest - this.#seconds), Math.max(this.#seconds, newest)];
+  }
+
+  #fit() {
+    const { clientWidth: width, clientHeight: height } = this.#frame;
+    if (width > 0 && height > 0) this.#plot.setSize({ width, height });
+  }
+
+  #followTheme() {
+    const { signal } = this.#listening;
+    const repaint = () => {
+      this.#colours.clear();
+      this.#plot.redraw(false, true);
+    };
+    document.addEventListener("themechange", repaint, { signal });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint, { signal });
+  }
+
+  /**
+   * A colour of the style sheet, as it is in the present theme.
+   *
+   * @param {string} name
+   */
+  #colour(name) {
+    let colour = this.#colours.get(name);
+    if (colour === undefined) {
+      colour = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+      this.#colours.set(name, colour);
+    }
+    return colour;
+  }
+}
+
+/**
+ * A number at an axis: at most 5 characters.
+ *
+ * @param {number | null} value
+ */
+function tick(value) {
+  if (value === null) return "";
+  return Math.abs(value) < 10_000 ? WHOLE.format(value) : SHORT.format(value);
+}
+
+/**
+ * @param {uPlot} _plot
+ * @param {number} _axis
+ * @param {number} least
+ * @param {number} most
+ */
+function powersOfTen(_plot, _axis, least, most) {
+  const [low, high] = [Math.round(Math.log10(least)), Math.round(Math.log10(most))];
+  return Array.from({ length: high - low + 1 }, (_, at) => 10 ** (low + at));
+}
+
+/**
+ * Whole powers of ten around what is shown, three at the least: a scale that does not jump with every value.
+ *
+ * @param {number} least
+ * @param {number} most
+ * @returns {[number, number]}
+ */
+function decades(least, most) {
+  const low = Math.floor(Math.log10(Math.max(least, LOG_FLOOR)));
+  const high = Math.ceil(Math.log10(Math.max(most, LOG_FLOOR)));
+  return [10 ** Math.min(low, 0), 10 ** Math.max(high, Math.min(low, 0) + 3)];
+}

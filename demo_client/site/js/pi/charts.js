@@ -1,0 +1,64 @@
+/** The four charts of a run: one point a second, both sides. */
+
+import { LineChart } from "../hub/chart.js";
+import { h } from "../hub/dom.js";
+import { bytes, count, duration, NONE } from "../hub/format.js";
+
+/** @typedef {import("./sampler.js").Sample} Sample */
+/** @typedef {import("./sampler.js").SideSample} SideSample */
+
+/** The time axis spans the run, within these. */
+const LEAST_S = 20;
+const MOST_S = 300;
+
+/** @type {{ of: keyof SideSample, title: string, unit: string, log?: boolean, format: (value: number) => string }[]} */
+const CHARTS = [
+  { of: "ageMs", title: "Update age, median", unit: "ms", log: true, format: duration },
+  { of: "cpu", title: "Server CPU", unit: "ms per second", format: (value) => `${count(value)} ms/s` },
+  { of: "messages", title: "Messages, requests", unit: "per second", format: (value) => `${count(value)}/s` },
+  { of: "bytes", title: "Received", unit: "bytes per second", format: (value) => `${bytes(value)}/s` },
+];
+
+export class Charts {
+  /** @type {{ of: keyof SideSample, chart: LineChart }[]} */
+  #charts;
+
+  constructor() {
+    this.#charts = CHARTS.map(({ of, format, ...options }) => ({
+      of,
+      chart: new LineChart({
+        ...options,
+        seconds: LEAST_S,
+        series: [
+          { label: "Pushed", side: "live" },
+          { label: "Polled", side: "poll" },
+        ],
+        format: (value) => (value === null ? NONE : format(value)),
+      }),
+    }));
+    const heading = h("h2", { id: "charts" }, "Over time");
+    const about = h(
+      "p",
+      { class: "quiet small" },
+      "CPU is of whole processes: pushed, of api, worker and Redis; polled, of api and worker. PostgreSQL is not in it.",
+    );
+    const plots = h("div", { class: "columns" }, ...this.#charts.map(({ chart }) => chart.element));
+    this.element = h("section", { class: "card", "aria-labelledby": heading.id }, heading, about, plots);
+  }
+
+  /** @param {number} expectedMs  how long the run takes */
+  clear(expectedMs) {
+    const seconds = Math.min(MOST_S, Math.max(LEAST_S, Math.ceil((expectedMs * 1.1) / 1000)));
+    for (const { chart } of this.#charts) chart.clear(seconds);
+  }
+
+  /** @param {Sample} sample */
+  append({ atS, live, poll }) {
+    for (const { of, chart } of this.#charts) chart.append(atS, [live[of], poll[of]]);
+  }
+
+  /** Bring the text alternatives up to date. */
+  tell() {
+    for (const { chart } of this.#charts) chart.tell();
+  }
+}
