@@ -28,7 +28,7 @@ from api.live.session import Live
 from api.projection.consumer import Projection
 from api.projection.read import TaskReader
 from api.projection.status import ProjectionSettings
-from api.routes import events, health, metrics, multiplex, problems, tasks, websocket
+from api.routes import entrance, events, health, metrics, multiplex, problems, tasks, websocket
 from api.routes.readiness import Readiness
 from api.routes.services import Services
 from api.routes.sockets import Sockets
@@ -39,6 +39,7 @@ from api.storage.database import create_engine, ping
 from api.storage.errors import StorageError
 from api.storage.sweep import SweepStore
 from api.storage.tasks import TaskStore
+from api.usage import UsageBoard
 from protocol.log import AsyncLog
 from workloads.registry import Registry, load
 
@@ -70,10 +71,12 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         description="Submit long-running tasks and follow them live. The WebSocket side is in docs/protocol.md.",
         lifespan=lifespan,
     )
-    for router in (tasks.router(kinds), *(room.router for room in (events, websocket, multiplex, health, metrics))):
+    rooms = (events, websocket, multiplex, health, metrics, entrance)
+    for router in (tasks.router(kinds), *(room.router for room in rooms)):
         app.include_router(router)
     problems.install(app, kinds)
     app.add_middleware(problems.BodyLimit, limit=settings.body_limit)
+    app.add_middleware(entrance.ForwardedPrefix)
     return app
 
 
@@ -102,6 +105,9 @@ async def _start(stack: AsyncExitStack, settings: ApiSettings, kinds: Registry) 
     stream_redis = await _client(stack, settings.redis_url, f"{settings.replica}-projection", retries=1)
     broker_redis = await _client(stack, settings.broker, f"{settings.replica}-broker", retries=1)
 
+    usage = UsageBoard(redis, settings.replica)
+    stack.push_async_callback(usage.withdraw)
+    await _background(stack, usage.run(), "usage")
     task_log = AsyncLog(redis, partitions=settings.partitions)
     store = TaskStore(engine)
     broker = Broker(settings.broker, broker_redis)
@@ -130,6 +136,7 @@ async def _start(stack: AsyncExitStack, settings: ApiSettings, kinds: Registry) 
         live=Live(hub, Reader(task_log, _ArchiveHistory(engine))),
         projection=projection,
         sockets=sockets,
+        usage=usage,
         readiness=_readiness(engine, redis, hub, projection, sweeper, settings.lag_limit),
     )
 

@@ -23,8 +23,9 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from worker.attempt import Ending
-from worker.runtime import Runtime
+from worker.runtime import Runtime, connect
 from worker.settings import WorkerSettings
+from worker.usage import Meter, Reporter
 from workloads.registry import Kind
 
 log = structlog.get_logger(__name__)
@@ -56,7 +57,9 @@ class WorkerApp:
         self._lock = threading.Lock()
         self._runtime: tuple[int, Runtime] | None = None
         self._pool: Any = None
+        self._reporter: Reporter | None = None
         signals.worker_init.connect(self._on_init, weak=False)
+        signals.worker_ready.connect(self._on_ready, weak=False)
         signals.worker_process_init.connect(self._on_process_init, weak=False)
         signals.worker_process_shutdown.connect(self._on_process_shutdown, weak=False)
         signals.worker_shutting_down.connect(self._on_shutting_down, weak=False)
@@ -74,6 +77,8 @@ class WorkerApp:
             without_mingle=True,
         )
         worker.start()
+        if self._reporter is not None:
+            self._reporter.stop()
         self._stop_runtime()
         return int(worker.exitcode or 0)
 
@@ -106,6 +111,13 @@ class WorkerApp:
     def _on_init(self, sender: Any, **_: Any) -> None:
         self._pool = sender
 
+    def _on_ready(self, **_: Any) -> None:
+        """Begin to report what is used; the pool has been forked by now. Comes again when the broker was away."""
+        if self._reporter is None:
+            redis = connect(self.settings.redis_url, f"{self.settings.worker_name}-usage")
+            self._reporter = Reporter(redis, self.settings.worker_name, Meter(self._pool_pids))
+            self._reporter.start()
+
     def _on_process_init(self, **_: Any) -> None:
         os.setpgid(0, 0)  # a signal to the group of the main process is for it alone: it tells us how to end
         signal.signal(HAND_BACK_SIGNAL, lambda *_: self.drain.set())
@@ -132,11 +144,19 @@ class WorkerApp:
             os._exit(1)
 
     def _signal_pool(self, number: signal.Signals) -> None:
-        for pid in self._pool.pool.info["processes"]:
+        for pid in self._pool_pids():
             try:
                 os.kill(pid, number)
             except ProcessLookupError:
                 log.debug("Pool process is gone", action="pool_process_gone", pid=pid)
+
+    def _pool_pids(self) -> list[int]:
+        """The pool processes that live: none in a pool of threads, before its start and after its end."""
+        try:
+            pids = self._pool.pool.info.get("processes", [])
+        except AttributeError:
+            return []
+        return [pid for pid in pids if pid]  # one that is being started has none yet
 
 
 def _after(seconds: float, action: Callable[[], None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import Annotated, Literal
 
@@ -30,7 +31,10 @@ class WorkerSettings(BaseSettings):
     workloads: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Modules with further kinds, separated by commas"
     )
-    worker_name: str = Field(default_factory=lambda: f"worker@{socket.gethostname()}")
+    worker_name: str = Field(
+        default_factory=lambda: f"worker-{os.getpid()}@{socket.gethostname()}",
+        description="Names this worker in logs, in connections and among the processes of /stats",
+    )
     worker_pool: Literal["prefork", "threads"] = "prefork"
     worker_concurrency: int = Field(default=8, ge=1, le=2_000, description="Tasks that run at the same time")
     worker_kinds: Annotated[tuple[str, ...], NoDecode] = Field(

@@ -1,8 +1,7 @@
-"""Liveness, readiness, and what this process has used and done."""
+"""Liveness, readiness, what this process has done, and what all processes have used."""
 
 from __future__ import annotations
 
-import resource
 import time
 from dataclasses import asdict
 from typing import Any, Final
@@ -15,7 +14,6 @@ from api.routes.services import ServicesDep
 router = APIRouter(tags=["operations"])
 
 _STARTED: Final = time.time()
-_PAGE: Final = resource.getpagesize()
 
 
 @router.get("/livez")
@@ -37,27 +35,25 @@ async def readyz(parts: ServicesDep) -> Response:
 
 @router.get("/stats")
 async def stats(parts: ServicesDep) -> dict[str, Any]:
-    """This process: CPU and memory as the operating system counts them, sessions, live delivery, projection."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
+    """This process: CPU and memory as the operating system counts them, sessions, live delivery, projection.
+
+    `processes` are all replicas and workers that report to Redis, this one among them, and `redis` is the server
+    itself, null when it does not tell. Of each, `at_ms` says when it was looked at.
+    """
+    usage = await parts.usage.read()
     live, projection = parts.live, parts.projection.status()
     return {
-        "now_ms": time.time() * 1000,
-        "uptime_s": time.time() - _STARTED,
-        "cpu_s": usage.ru_utime + usage.ru_stime,
-        "memory_bytes": _resident_bytes(),
+        "now_ms": usage.own.at_ms,
+        "uptime_s": usage.own.at_ms / 1000 - _STARTED,
+        "cpu_s": usage.own.cpu_s,
+        "memory_bytes": usage.own.memory_bytes,
         "sockets": len(parts.sockets),
         "subscriptions": live.hub.subscriptions,
         "live": asdict(live.hub.counters),
         "sessions": asdict(live.counters),
         "projection": projection.as_json(),
         "sweeper": asdict(parts.sweeper.counters),
+        "usage": asdict(parts.usage.counters),
+        "processes": [asdict(process) for process in usage.processes],
+        "redis": None if usage.server is None else asdict(usage.server),
     }
-
-
-def _resident_bytes() -> int:
-    """Resident memory now, from the kernel (Linux); the highest it has been elsewhere."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123 - a counter, not a file
-            return int(statm.read().split()[1]) * _PAGE
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

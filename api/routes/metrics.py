@@ -41,6 +41,7 @@ class ServiceCollector(Collector):
             ("api_sessions", asdict(parts.live.counters)),
             ("api_projection", projection.counters),
             ("api_sweeper", asdict(parts.sweeper.counters)),
+            ("api_usage", asdict(parts.usage.counters)),
         ):
             yield from _families(prefix, counters)
 

@@ -18,6 +18,7 @@ from api.projection.read import TaskReader
 from api.routes.readiness import Readiness
 from api.routes.sockets import Sockets
 from api.storage.changes import TaskRow
+from api.usage import UsageBoard
 from workloads.registry import Registry
 
 
@@ -32,6 +33,7 @@ class Services:
     live: Live
     projection: Projection
     sockets: Sockets
+    usage: UsageBoard
     readiness: Readiness
 
 

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from baseline.api import operations, problems, status, tasks
+from baseline.api.entrance import ForwardedPrefix
 from baseline.api.services import Services
 from baseline.api.traffic import CountTraffic, Traffic
 from baseline.api.watcher import Watcher
@@ -62,6 +63,7 @@ class Api(FastAPI):
         problems.install(self, kinds)
         self.add_middleware(problems.BodyLimit, limit=settings.baseline_body_limit)
         self.add_middleware(CountTraffic, traffic=traffic)
+        self.add_middleware(ForwardedPrefix)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI. The proxy may pass on the path under which it serves us, or cut it off."""

@@ -242,6 +242,22 @@ def test_a_proxy_may_serve_it_under_a_path(baseline: Baseline) -> None:
     assert api.http.get(location.removeprefix("/baseline")).status_code == 200  # and one that cuts it off
 
 
+def test_a_proxy_may_tell_the_path_that_it_has_cut_off_and_others_come_directly(baseline: Baseline, api: Api) -> None:
+    rooted = baseline.api(BASELINE_ROOT_PATH="/own")
+    prefix = {"X-Forwarded-Prefix": "/polling"}
+
+    for each, own in ((api, ""), (rooted, "/own")):
+        answer = each.http.post("/tasks", json={"kind": "synthetic", "params": {"updates": 1}}, headers=prefix)
+        task = answer.json()
+        path = f"/tasks/{task['id']}"
+        assert answer.headers["Location"] == f"/polling{path}/status"
+        assert all(link.startswith(f"/polling{path}/") for link in task["links"].values())
+        assert each.http.get(f"{path}/status", headers=prefix).status_code == 200
+        assert each.http.post(f"{path}/cancel").json()["links"]["status"] == f"{own}{path}/status"
+        assert "'/polling/openapi.json'" in each.http.get("/docs", headers=prefix).text
+        assert f"'{own}/openapi.json'" in each.http.get("/docs", headers={"X-Forwarded-Prefix": "//elsewhere"}).text
+
+
 async def test_those_who_wait_are_answered_when_the_process_ends(baseline: Baseline) -> None:
     api = baseline.api()
     task = api.submit("compute_pi")

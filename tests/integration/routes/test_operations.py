@@ -74,7 +74,7 @@ def test_the_metrics_are_prometheus_text(http: httpx.Client) -> None:
     assert all(name and float(value) >= 0 for name, value in samples)
 
 
-@pytest.mark.parametrize("path", ["/", "/nothing", "/tasks/x/y", "/ws/tasks/x"])
+@pytest.mark.parametrize("path", ["/nothing", "/tasks/x/y", "/ws/tasks/x"])
 def test_a_path_that_nobody_serves_is_a_problem(http: httpx.Client, path: str) -> None:
     problem(http.get(path), 404)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -42,6 +43,37 @@ def test_without_redis_tasks_are_taken_and_read_and_run_once_it_is_back(
     outage.valkey.start()
     assert wait_until(api.ready, timeout_s=READY_S)
     assert ended(http, task)["state"] == "succeeded"
+
+
+def test_without_redis_the_stats_tell_of_this_process_at_once_and_the_log_says_it_once(
+    outage: System, api: Api, http: httpx.Client
+) -> None:
+    def said(action: str) -> int:
+        return sum(record.get("action") == action for record in api.logged())
+
+    before, failures = said("usage_not_reported"), api.stats()["usage"]["failures"]
+    outage.valkey.stop()
+    assert wait_until(lambda: api.stats()["usage"]["failures"] >= failures + 3, timeout_s=READY_S)
+    assert_alone(http)
+    outage.valkey.start()
+    assert wait_until(lambda: len(api.stats()["processes"]) == 2, timeout_s=READY_S)
+    assert said("usage_not_reported") == before + 1
+
+    outage.valkey.pause()
+    try:
+        assert_alone(http)
+    finally:
+        outage.valkey.resume()
+    assert wait_until(lambda: len(api.stats()["processes"]) == 2, timeout_s=READY_S)
+
+
+def assert_alone(http: httpx.Client) -> None:
+    asked = time.monotonic()
+    stats = http.get("/stats").json()
+    assert time.monotonic() - asked < 4  # it waits for a second; the machine may be busy
+    assert [process["name"] for process in stats["processes"]] == ["busy"]
+    assert stats["processes"][0]["cpu_s"] == stats["cpu_s"] > 0
+    assert stats["redis"] is None
 
 
 def test_without_postgresql_followers_go_on_and_what_they_saw_is_written_once_it_is_back(

@@ -1,20 +1,24 @@
-"""Flushers as a worker makes them, on the tests' Valkey."""
+"""Flushers as a worker makes them, and workers as processes, on the tests' Valkey."""
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from celery import Celery
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from structlog.testing import capture_logs
 
 from protocol.log import Log
-from tests.integration.worker.tasks import Tasks
+from tests.integration.worker.processes import KINDS, ROOT, Broker, StartWorker, WorkerProcess, command, environment
+from tests.integration.worker.tasks import Tasks, until
 from worker.emitter import EmitterLimits
 from worker.flusher import Flusher, FlusherSettings
 
@@ -73,3 +77,36 @@ def logged() -> Iterator[Callable[[str], int]]:
     records: list[MutableMapping[str, Any]]
     with capture_logs() as records:
         yield lambda action: sum(record.get("action") == action for record in list(records))
+
+
+@pytest.fixture
+def broker(tasks: Tasks, redis_url: str, sync_redis: Redis) -> Iterator[Broker]:
+    with Celery("tests", broker=redis_url, set_as_current=False) as celery:
+        yield Broker(tasks, celery, sync_redis)
+
+
+@pytest.fixture
+def start_worker(redis_url: str, sync_redis: Redis, tmp_path: Path) -> Iterator[StartWorker]:
+    """Starts workers that know the tests' kinds, and ends what is left of them."""
+    with ExitStack() as ends:
+
+        def start(pool: str = "prefork", **settings: object) -> WorkerProcess:
+            defaults = {"REDIS_URL": redis_url, "WORKER_POOL": pool, "WORKER_CONCURRENCY": 2, "WORKLOADS": KINDS}
+            output = tmp_path / f"worker-{len(list(tmp_path.iterdir()))}.log"
+            with output.open("wb") as file:
+                process = subprocess.Popen(
+                    command(),
+                    cwd=ROOT,
+                    env=environment(defaults | settings),
+                    stdin=subprocess.DEVNULL,
+                    stdout=file,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            worker = WorkerProcess(process, output)
+            ends.callback(worker.end)
+            return worker
+
+        yield start
+    # A thread of a killed process may hold its connection a little longer, and would be given the next test's message.
+    until(lambda: all(client["cmd"] != "brpop" for client in sync_redis.client_list()))

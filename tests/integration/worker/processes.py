@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 import psutil
@@ -56,6 +56,10 @@ class WorkerProcess:
             self.process.wait()
             until(lambda: all(map(gone, children)))  # the system ends them with their parent
         print(self.text)  # noqa: T201 - pytest shows it when the test failed
+
+
+class StartWorker(Protocol):
+    def __call__(self, pool: str = "prefork", **settings: object) -> WorkerProcess: ...
 
 
 def gone(process: psutil.Process) -> bool:

@@ -7,59 +7,18 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol
 
 import pytest
-from celery import Celery
 from redis import Redis
 
 from local.server import running
 from local.servers import Valkey
 from protocol.events import State
-from tests.integration.worker.processes import KINDS, ROOT, Broker, WorkerProcess, command, environment, gone
+from tests.integration.worker.processes import ROOT, Broker, StartWorker, command, environment, gone
 from tests.integration.worker.tasks import LONG_S, Tasks, until
 
 pools = pytest.mark.parametrize("pool", ["prefork", "threads"])
-
-
-class StartWorker(Protocol):
-    def __call__(self, pool: str = "prefork", **settings: object) -> WorkerProcess: ...
-
-
-@pytest.fixture
-def broker(tasks: Tasks, redis_url: str, sync_redis: Redis) -> Iterator[Broker]:
-    with Celery("tests", broker=redis_url, set_as_current=False) as celery:
-        yield Broker(tasks, celery, sync_redis)
-
-
-@pytest.fixture
-def start_worker(redis_url: str, sync_redis: Redis, tmp_path: Path) -> Iterator[StartWorker]:
-    """Starts workers that know the tests' kinds, and ends what is left of them."""
-    with ExitStack() as ends:
-
-        def start(pool: str = "prefork", **settings: object) -> WorkerProcess:
-            defaults = {"REDIS_URL": redis_url, "WORKER_POOL": pool, "WORKER_CONCURRENCY": 2, "WORKLOADS": KINDS}
-            output = tmp_path / f"worker-{len(list(tmp_path.iterdir()))}.log"
-            with output.open("wb") as file:
-                process = subprocess.Popen(
-                    command(),
-                    cwd=ROOT,
-                    env=environment(defaults | settings),
-                    stdin=subprocess.DEVNULL,
-                    stdout=file,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
-            worker = WorkerProcess(process, output)
-            ends.callback(worker.end)
-            return worker
-
-        yield start
-    # A thread of a killed process may hold its connection a little longer, and would be given the next test's message.
-    until(lambda: all(client["cmd"] != "brpop" for client in sync_redis.client_list()))
 
 
 @pools

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -10,9 +11,11 @@ from uuid import UUID
 
 import pytest
 
+from protocol import usage
 from protocol.calls import LogLimits
 from protocol.head import HEAD_FIELDS
 from protocol.keys import PARTITIONS, TaskKeys, partition_of
+from protocol.usage import Usage
 
 ROOT: Final = Path(__file__).parents[3]
 DOCUMENT: Final = (ROOT / "docs" / "protocol.md").read_text("utf-8")
@@ -86,6 +89,18 @@ def test_the_keys_are_named_as_documented() -> None:
 
     for key in (of.head, of.log, of.events, of.live):
         assert f"`{key.replace('{10}', '{P}').replace(str(task), '<task>')}`" in SECTIONS["2.2"]
+
+
+def test_the_reports_of_usage_are_as_documented() -> None:
+    section = SECTIONS["10"]
+    (example,) = re.findall(r"^    (\{.*\})$", section, re.MULTILINE)
+    fields = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+
+    assert f"| `{usage.KEY}` |" in SECTIONS["2.2"]
+    assert fields == list(json.loads(example)) == [field.name for field in dataclasses.fields(Usage)]
+    assert usage.decode(b"worker:worker-1", example.encode()) == Usage(**json.loads(example))
+    assert f"more than {usage.SILENT_MS // 1000} s" in section
+    assert f"expire in {usage.FORGOTTEN_MS // 60_000} min" in section
 
 
 def test_every_field_of_the_head_is_documented() -> None:
