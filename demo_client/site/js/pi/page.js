@@ -128,12 +128,13 @@ class PiPage {
     const { clocks } = this.#load;
     const uncertaintyMs = Math.max(clocks.live.uncertaintyMs, clocks.poll.uncertaintyMs);
     const verdict = verdictOn(figures, run.parameters, uncertaintyMs);
+    const interruptions = this.#interruptions();
     this.#scoreboard.show({
       figures,
       verdict: how === "Stopped" ? `Stopped early. ${verdict}` : verdict,
       ending: `${how} after ${seconds(run.duration)}. Less is better in every row; the lesser figure is bold. Ratio: polled to pushed.`,
       verification: verify(run.all),
-      notes: notesOn({ clocks, settled, ...this.#interruptions(), ...this.#requests(run) }),
+      notes: notesOn({ clocks, settled, ...interruptions, ...this.#requests(run, interruptions) }),
     });
     this.#charts.tell();
     this.#form.showPhase("idle");
@@ -148,11 +149,17 @@ class PiPage {
     return { ages: run.meters[side].totals(), cpu: this.#load.used[side], traffic: run.traffic(side) };
   }
 
-  /** @param {Run} run */
-  #requests(run) {
-    const { strategy, clients, intervalMs } = run.parameters;
+  /**
+   * Requests a second that were made and wanted. What was wanted is known only when all clients poll all the time.
+   *
+   * @param {Run} run
+   * @param {{ cuts: number, losses: number }} interruptions
+   */
+  #requests(run, { cuts, losses }) {
+    const { strategy, clients, intervalMs, tasks } = run.parameters;
+    const steady = strategy !== "long" && tasks === "shared" && cuts + losses === 0;
     const made = run.traffic("poll").messages / (run.duration / 1000);
-    return { made, wanted: strategy === "long" ? null : (clients * 1000) / intervalMs };
+    return { made, wanted: steady ? (clients * 1000) / intervalMs : null };
   }
 
   /** Of connections, in this run. */

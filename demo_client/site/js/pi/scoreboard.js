@@ -97,7 +97,7 @@ function caveats(notes) {
  * @param {boolean} about.settled  whether all processes told of their CPU after the end
  * @param {number} about.cuts  connections that were cut on purpose
  * @param {number} about.losses  connections that were lost otherwise
- * @param {number | null} about.wanted  requests a second that the clients were to make; null for long polling
+ * @param {number | null} about.wanted  requests a second that the clients were to make; null when that is not known
  * @param {number} about.made  that they made
  * @returns {string[]}
  */

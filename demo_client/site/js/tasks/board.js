@@ -9,6 +9,7 @@ import { FollowedTasks } from "./followed-tasks.js";
 import { EVERY_MS, ListReader } from "./list-reader.js";
 import { Summary } from "./summary.js";
 import { TaskTable } from "./task-table.js";
+import { whyNot } from "./words.js";
 
 /** @typedef {import("../hub/services.js").Task} Task */
 /** @typedef {import("./address.js").Address} Address */
@@ -144,12 +145,13 @@ export class Board {
   }
 
   /** What is shown stays. @param {import("../hub/services.js").Problem} problem */
-  #fail({ status, message }) {
-    const what = status === 0 || status >= 500 ? "The api does not answer." : message;
+  #fail(problem) {
     const kept = this.#readMs ? `The list is as of ${clockTime(this.#readMs)}; it` : "The list";
-    setText(this.#away, `${what} ${kept} is read again every ${EVERY_MS / 1000} s, and goes on by itself.`);
+    setText(this.#away, `${whyNot(problem)} ${kept} is read again every ${EVERY_MS / 1000} s, and goes on by itself.`);
     this.#away.hidden = false;
-    if (this.#table.size === 0) this.#table.show([], "The tasks could not be read yet.");
+    if (this.#table.size > 0) return;
+    this.#table.show([], "The tasks could not be read yet.");
+    this.#table.setBusy(false);
   }
 
   /** @param {string} id */

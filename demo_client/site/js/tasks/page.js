@@ -10,6 +10,7 @@ import { Board } from "./board.js";
 import { Cancellations } from "./cancellations.js";
 import { Submission } from "./submission.js";
 import { TaskDetail } from "./task-detail.js";
+import { whyNot } from "./words.js";
 
 /** @typedef {import("./address.js").Address} Address */
 
@@ -135,7 +136,7 @@ async function readKinds() {
     board.setKinds(kinds.map((kind) => kind.name));
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    submission.setProblem(`${error.message} The kinds are asked for again.`);
+    submission.setProblem(`${whyNot(error)} It is asked for the kinds again.`);
     setTimeout(readKinds, KINDS_AGAIN_MS);
   }
 }

@@ -48,10 +48,7 @@ export class Summary {
     this.#badge.show(state, message);
     this.#again.hidden = state !== "failed";
     const { size } = this.#tasks;
-    setText(
-      this.#followed,
-      size === 0 ? "no task to follow" : `${size} ${size === 1 ? "task" : "tasks"} on one socket`,
-    );
+    setText(this.#followed, size === 0 ? "" : `${size} ${size === 1 ? "task" : "tasks"} on one socket`);
   }
 
   /** @param {number} pageMs  by the clock that events are received at */

@@ -8,6 +8,7 @@ import { jsonBlock } from "./json-block.js";
 import { TaskFacts } from "./task-facts.js";
 import { TaskOutcome } from "./task-outcome.js";
 import { TaskRecord } from "./task-record.js";
+import { whyNot } from "./words.js";
 
 /** @typedef {import("../hub/services.js").Task} Task */
 /**
@@ -139,7 +140,7 @@ export class TaskDetail {
       );
       return;
     }
-    this.#say(`${problem.message} It is tried again every few seconds.`);
+    this.#say(`${whyNot(problem)} It is asked again every few seconds.`);
     setTimeout(() => !this.#closed && this.#load(), AGAIN_MS);
   }
 

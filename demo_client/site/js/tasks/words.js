@@ -56,6 +56,15 @@ export function rate(perSecond) {
 }
 
 /**
+ * Why nothing could be read, where it is read again without being asked for.
+ *
+ * @param {import("../hub/services.js").Problem} problem
+ */
+export function whyNot({ status, message }) {
+  return status === 0 || status >= 500 ? "The api does not answer." : message;
+}
+
+/**
  * An adjective with its first letter raised: the states are lower case on the wire.
  *
  * @param {string} state
