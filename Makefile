@@ -14,7 +14,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --
 SOURCES := $(wildcard api worker baseline client bench workloads protocol local migrations tests)
 
 .DEFAULT_GOAL := help
-.PHONY: help up check-migrations test unit bench compare chaos check check-hub fmt lock upgrade install hub clean clean-data
+.PHONY: help up check-migrations test unit bench compare screenshots chaos check check-hub fmt lock upgrade install hub clean clean-data
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,8 +34,12 @@ bench: $(INSTALLED) ## the benchmarks: they measure and assert nothing about tim
 compare: $(INSTALLED) ## measure the event-driven side and the polling one, of what `make up` runs (ARGS="--strategy long")
 	@exec .venv/bin/python -m bench compare $(ARGS)
 
+screenshots: $(INSTALLED) ## the pictures of demo_guide.md, of the hub that runs on HUB_PORT (8080)
+	@exec .venv/bin/python -m tests.browser.screenshots --url http://127.0.0.1:$(or $(HUB_PORT),8080)
+
 chaos: $(INSTALLED) ## a storm of faults under load, then proof that nothing was lost (SEED=7 TASKS=300 SECONDS=120)
-	@exec .venv/bin/python -m tests.chaos.storm $(if $(SEED),--seed $(SEED)) --tasks $(or $(TASKS),300) --seconds $(or $(SECONDS),120)
+	@exec .venv/bin/python -m tests.chaos.storm $(if $(SEED),--seed $(SEED)) --tasks $(or $(TASKS),300) --seconds $(or $(SECONDS),120) \
+		$(if $(CLUSTER),--cluster)
 
 check: $(INSTALLED) check-hub ## lint, format, types, import rules, and whether the migrations match the tables
 	@exec .venv/bin/ruff check

@@ -72,7 +72,7 @@ test("a run that was stopped is compared as far as it went", () => {
 
 test("the figures become a sentence", () => {
   const text = meaning({ live: figures(4, 20, 0), poll: figures(84, 200, 130) }, "plain");
-  assert.match(text, /^Of 200 requests of the polling side, 130 \(65 %\) returned nothing new;/);
+  assert.match(text, /^Requests of the polling side: 200, of which 130 \(65 %\) returned nothing new;/);
   assert.match(text, /84 ms old in the median .* after 4\.0 ms \(21× fresher\) with 20 messages/);
 });
 
@@ -88,6 +88,6 @@ test("the sentence of long polling, and of a run without matches", () => {
   };
   assert.equal(
     meaning({ live: none, poll: none }, "delta"),
-    "Of 4 requests of the polling side, 3 (75 %) returned nothing new.",
+    "Requests of the polling side: 4, of which 3 (75 %) returned nothing new.",
   );
 });

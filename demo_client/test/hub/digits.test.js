@@ -93,7 +93,7 @@ describe("verify", () => {
     assert.deepEqual(verify([good, polled]), {
       good: true,
       sentence:
-        "Compared: all 2 clients (1 pushed, 1 polled) have the same 3 digits, and they are those of the results on both sides.",
+        "Compared: all 2 clients (1 event-driven, 1 polling) have the same 3 digits, and they are those of the results on both sides.",
     });
   });
 

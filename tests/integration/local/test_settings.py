@@ -8,7 +8,8 @@ from local.reach import without_password
 from local.settings import ROOT, BadSettings, from_environment
 
 VARIABLES = (
-    *("API_HOST", "API_PORT", "API_REPLICAS", "WORKERS", "VALKEY_PORT", "LOCAL_DIR"),
+    *("API_HOST", "API_PORT", "API_REPLICAS", "WORKERS", "BASELINE_PORT", "HUB_HOST", "HUB_PORT"),
+    *("VALKEY_PORT", "LOCAL_DIR"),
     *("REDIS_URL", "DATABASE_URL", "WORKER_DRAIN_S"),
 )
 
@@ -24,20 +25,27 @@ def test_with_nothing_set_there_is_one_of_each_on_the_usual_ports() -> None:
     assert list(settings.api_ports) == [8000]
     assert settings.workers == 1
     assert settings.local_dir == ROOT / ".local"
-    assert [port.variable for port in settings.wanted_ports()] == ["API_PORT"]
+    assert {port.variable: port.port for port in settings.wanted_ports()} == {
+        "API_PORT": 8000,
+        "BASELINE_PORT": 8100,
+        "HUB_PORT": 8080,
+    }
+    assert {port.host for port in settings.wanted_ports()} == {"127.0.0.1"}
 
 
 def test_replicas_have_consecutive_ports(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API_PORT", "9000")
     monkeypatch.setenv("API_REPLICAS", "3")
     monkeypatch.setenv("VALKEY_PORT", "9100")
-    assert [port.port for port in from_environment().wanted_ports()] == [9000, 9001, 9002, 9100]
+    settings = from_environment()
+    assert [port.port for port in settings.wanted_ports()] == [9000, 9001, 9002, 8100, 8080, 9100]
+    assert settings.api_addresses == ["127.0.0.1:9000", "127.0.0.1:9001", "127.0.0.1:9002"]
 
 
 def test_the_port_of_a_server_that_is_not_started_is_not_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VALKEY_PORT", "9100")
     monkeypatch.setenv("REDIS_URL", "redis://elsewhere/0")
-    assert [port.port for port in from_environment().wanted_ports()] == [8000]
+    assert 9100 not in [port.port for port in from_environment().wanted_ports()]
 
 
 @pytest.mark.parametrize(
@@ -79,6 +87,18 @@ def test_an_api_that_listens_everywhere_is_reached_at_home(
 ) -> None:
     monkeypatch.setenv("API_HOST", host)
     assert from_environment().api_url(1) == url
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [("127.0.0.1", "http://127.0.0.1:1"), ("0.0.0.0", "http://127.0.0.1:1"), ("::1", "http://[::1]:1")],  # noqa: S104
+)
+def test_the_hub_listens_where_it_is_told(monkeypatch: pytest.MonkeyPatch, host: str, url: str) -> None:
+    monkeypatch.setenv("HUB_HOST", host)
+    monkeypatch.setenv("HUB_PORT", "1")
+    settings = from_environment()
+    assert settings.hub_url == url
+    assert (host, 1) in {(port.host, port.port) for port in settings.wanted_ports()}
 
 
 @pytest.mark.parametrize(

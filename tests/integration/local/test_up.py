@@ -1,12 +1,10 @@
-"""`python -m local up`, started and ended as a user does it, with the real api and worker."""
+"""`python -m local up`, started and ended as a user does it, with all its real programs."""
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -17,94 +15,13 @@ import httpx
 import psutil
 import pytest
 
-from local.children import end_processes, has_ended
 from local.ports import free_port
-from local.settings import ROOT
 from local.waiting import wait_until
+from tests.support.up import READY_S, STOP_S, Run, is_ready
 
 pytestmark = pytest.mark.timeout(180)
 
-_READY_S: Final = 60.0
-"""Twice what `up` itself waits for the api, for the rest of the start and a busy machine."""
-_STOP_S: Final = 30.0
-PROGRAMS: Final = ("api-1", "api-2", "worker-1", "worker-2")
-
-
-class Run:
-    """One `python -m local up` with its output in a file. `end()` ends it whatever state it is in."""
-
-    def __init__(self, folder: Path, **environment: str) -> None:
-        self.folder = folder
-        self.port = int(environment.setdefault("API_PORT", str(free_port())))
-        self._output = tempfile.NamedTemporaryFile(prefix="up-", suffix=".log")  # noqa: SIM115 - closed by end()
-        inherited = {key: value for key, value in os.environ.items() if key not in {"REDIS_URL", "DATABASE_URL"}}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "local", "up"],
-            cwd=ROOT,
-            env={**inherited, "LOCAL_DIR": str(folder), "WORKER_CONCURRENCY": "1", **environment},
-            stdout=self._output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-
-    @property
-    def output(self) -> str:
-        return Path(self._output.name).read_text(errors="replace")
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def wait_for(self, text: str) -> None:
-        """Until `text` is in the output. Fails when it ends, or does not say it, before."""
-        wait_until(lambda: text in self.output or self.process.poll() is not None, timeout_s=_READY_S)
-        assert text in self.output, self.output
-
-    def wait_until_ready(self) -> None:
-        self.wait_for("Everything is ready")
-
-    def has_said(self, program: str, text: str) -> bool:
-        """Whether `program` has, in a line of its own."""
-        return self._lines(program, re.escape(text)) != []
-
-    def pids_of(self, program: str) -> list[int]:
-        """Of its main process, and of those before that, the oldest first."""
-        return [int(pid) for pid in self._lines(program, r"runs as pid (\d+)")]
-
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Signal it, and its exit code."""
-        self.process.send_signal(number)
-        return self.exit_code()
-
-    def exit_code(self) -> int:
-        return self.process.wait(_STOP_S)
-
-    def processes(self) -> list[psutil.Process]:
-        """Whatever runs on its behalf, whoever the parent is by now."""
-        return [process for process in psutil.process_iter() if self._is_ours(process) and not has_ended(process)]
-
-    def oldest(self, name: str) -> psutil.Process:
-        """The main one of a server's processes."""
-        found = [process for process in self.processes() if process.name() == name]
-        return min(found, key=lambda process: (process.create_time(), process.pid))
-
-    def end(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        end_processes(self.processes(), patience_s=0)
-        self._output.close()
-
-    def _lines(self, program: str, pattern: str) -> list[str]:
-        return re.findall(rf"^\S+ {program} +\| {pattern}$", self.output, re.MULTILINE)
-
-    def _is_ours(self, process: psutil.Process) -> bool:
-        try:
-            known_by_environment = process.environ().get("LOCAL_DIR") == str(self.folder)
-            return process.pid != os.getpid() and (
-                known_by_environment or Path(process.cwd()).is_relative_to(self.folder)
-            )
-        except (psutil.Error, OSError):
-            return False
+PROGRAMS: Final = ("api-1", "api-2", "worker-1", "worker-2", "baseline-api", "baseline-worker", "hub")
 
 
 Start = Callable[..., Run]
@@ -127,13 +44,6 @@ def start() -> Iterator[Start]:
                 run.end()
 
 
-def is_ready(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/readyz", trust_env=False).status_code == httpx.codes.OK
-    except httpx.TransportError:
-        return False
-
-
 def submit(run: Run) -> str:
     """A short task, and its id."""
     body = {"kind": "compute_pi", "params": {"digits": 5, "pace_ms": [0, 0]}}
@@ -150,11 +60,15 @@ def task(run: Run, task_id: str, *, wait_s: int = 0) -> dict[str, Any]:
         return {**found, "result": client.get(f"/tasks/{task_id}/result").json()}
 
 
+def task_status_behind(hub_url: str, task_id: str) -> int:
+    return httpx.get(f"{hub_url}/api/tasks/{task_id}", trust_env=False).status_code
+
+
 def test_it_serves_and_starts_again_what_is_killed_until_sigterm_and_leaves_no_process(start: Start) -> None:
     run = start(API_REPLICAS="2", WORKERS="2", API_PORT=str(two_free_ports()))
     run.wait_until_ready()
     assert_all_is_said(run, f"http://127.0.0.1:{run.port + 1}")
-    assert {"postgres", "valkey-server"} < {process.name() for process in run.processes()}
+    assert {"postgres", "valkey-server", "nginx"} < {process.name() for process in run.processes()}
     assert_what_is_killed_comes_back(run)
     assert task(run, submit(run), wait_s=20)["state"] == "succeeded"
     assert run.stop() == 0
@@ -163,25 +77,30 @@ def test_it_serves_and_starts_again_what_is_killed_until_sigterm_and_leaves_no_p
 
 
 def assert_what_is_killed_comes_back(run: Run) -> None:
-    """With two of each: a replica and a worker that are killed, and nobody else."""
+    """With two of each: a replica and a worker that are killed, the baseline and the hub, and nobody else."""
     before = {name: run.pids_of(name) for name in PROGRAMS}
-    killed = ("api-1", "worker-2")
+    killed = ("api-1", "worker-2", "baseline-api", "baseline-worker", "hub")
+    serving_hub = {process.pid for process in run.processes() if process.name() == "nginx"}
     for name in killed:
-        psutil.Process(before[name][0]).kill()
-    assert wait_until(lambda: all(len(run.pids_of(name)) > 1 for name in killed), timeout_s=_READY_S), run.output
+        run.kill(name)
+    assert wait_until(lambda: all(len(run.pids_of(name)) > 1 for name in killed), timeout_s=READY_S), run.output
     for name in killed:
         assert run.has_said(name, "was ended by SIGKILL: it is started again in 0.5 s")
-    assert wait_until(lambda: is_ready(run.url), timeout_s=_READY_S), run.output
+    urls = (run.url, run.baseline_url, f"{run.hub_url}/api", f"{run.hub_url}/baseline")
+    assert wait_until(lambda: all(map(is_ready, urls)), timeout_s=READY_S), run.output
+    assert serving_hub.isdisjoint(process.pid for process in run.processes())
     assert is_ready(f"http://127.0.0.1:{run.port + 1}")
     assert {name: run.pids_of(name) for name in ("api-2", "worker-1")} == {
         name: before[name] for name in ("api-2", "worker-1")
     }
-    psutil.Process(run.pids_of("worker-1")[0]).kill()  # so that it is one that came back that does the next task
+    run.kill("worker-1")  # so that it is one that came back that does the next task
 
 
 def assert_all_is_said(run: Run, second_replica: str) -> None:
     """With two of each: where they are, and whose line is whose."""
     assert is_ready(second_replica)
+    assert f"Demo hub       {run.hub_url}\n" in run.output
+    assert f"Baseline       {run.baseline_url}\n" in run.output
     assert f"API            {run.url}  and 1 more: {second_replica}\n" in run.output
     assert f"{run.url}/docs" in run.output
     assert "postgresql://postgres@/postgres?host=" in run.output
@@ -208,6 +127,8 @@ def test_two_run_side_by_side_and_one_that_is_killed_leaves_no_obstacle(start: S
     finished, _ = [task(run, task_id, wait_s=20) for run, task_id in zip(runs, ids, strict=True)]
     assert finished["state"] == "succeeded"
     assert httpx.get(f"{other.url}/tasks/{ids[0]}", trust_env=False).status_code == httpx.codes.NOT_FOUND
+    assert task_status_behind(killed.hub_url, ids[0]) == httpx.codes.OK
+    assert task_status_behind(other.hub_url, ids[0]) == httpx.codes.NOT_FOUND
 
     killed.process.kill()
     killed.process.wait()
@@ -218,14 +139,14 @@ def test_two_run_side_by_side_and_one_that_is_killed_leaves_no_obstacle(start: S
     assert {key: found[key] for key in kept} == {key: finished[key] for key in kept}
     assert is_ready(other.url)
     assert [again.stop(signal.SIGINT), other.stop()] == [0, 0]
-    assert wait_until(lambda: not killed.processes() and not other.processes(), timeout_s=_STOP_S)
+    assert wait_until(lambda: not killed.processes() and not other.processes(), timeout_s=STOP_S)
 
 
 @pytest.mark.parametrize("victim", ["api", "postgres"])
 def test_when_a_program_dies_before_all_is_ready_or_a_server_all_end_with_an_error(start: Start, victim: str) -> None:
     run = start()
     run.wait_for("runs as pid")
-    assert wait_until(lambda: run.pids_of("api-1") != [], timeout_s=_READY_S)
+    assert wait_until(lambda: run.pids_of("api-1") != [], timeout_s=READY_S)
     process = psutil.Process(run.pids_of("api-1")[0]) if victim == "api" else run.oldest(victim)
     process.kill()
     assert run.exit_code() == 1
@@ -233,13 +154,16 @@ def test_when_a_program_dies_before_all_is_ready_or_a_server_all_end_with_an_err
     assert run.processes() == []
 
 
-def test_a_taken_port_is_named_before_anything_is_started(start: Start) -> None:
+@pytest.mark.parametrize(
+    ("variable", "purpose"), [("API_PORT", "the api"), ("BASELINE_PORT", "the baseline"), ("HUB_PORT", "the demo hub")]
+)
+def test_a_taken_port_is_named_before_anything_is_started(start: Start, variable: str, purpose: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        run = start(API_PORT=str(port))
+        run = start(**{variable: str(port)})
         assert run.exit_code() == 1
     assert f"port {port} on 127.0.0.1 is taken" in run.output
-    assert "API_PORT" in run.output
+    assert f"and {purpose} needs it: set {variable} to another port" in run.output
     assert "Starting" not in run.output
 
 

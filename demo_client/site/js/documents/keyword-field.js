@@ -24,7 +24,7 @@ export class KeywordField {
       enterKeyHint: "done",
       onkeydown: (/** @type {KeyboardEvent} */ event) => this.#typed(event),
       onpaste: (/** @type {ClipboardEvent} */ event) => this.#pasted(event),
-      onblur: () => this.commit(),
+      onblur: (/** @type {FocusEvent} */ event) => this.#left(event),
     });
     const content = h(
       "div",
@@ -70,6 +70,15 @@ export class KeywordField {
   #added() {
     this.commit();
     this.#line.focus();
+  }
+
+  /**
+   * Not while a button is pressed, which a new line above would move away from under the pointer: Run and Add commit.
+   *
+   * @param {FocusEvent} event
+   */
+  #left({ relatedTarget }) {
+    if (!(relatedTarget instanceof HTMLButtonElement)) this.commit();
   }
 
   /** @param {KeyboardEvent} event */

@@ -59,7 +59,7 @@ export function meaning({ live, poll }, strategy) {
   const { messages: requests, empty } = poll.traffic;
   const none = empty === 0 ? "none" : `${count(empty)} (${share(empty, requests)})`;
   const held = strategy === "long" ? ", as the server held each until there was news" : "";
-  const asked = `Of ${count(requests)} requests of the polling side, ${none} returned nothing new${held}`;
+  const asked = `Requests of the polling side: ${count(requests)}, of which ${none} returned nothing new${held}`;
   if (poll.ages.count === 0 || live.ages.count === 0) return `${asked}.`;
   const bought = `they bought updates that were ${duration(poll.ages.p50)} old in the median when they were seen`;
   const pushed = `the event-driven side showed them after ${duration(live.ages.p50)}${compared(live.ages.p50, poll.ages.p50)}`;

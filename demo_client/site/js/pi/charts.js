@@ -30,8 +30,8 @@ export class Charts {
         ...options,
         seconds: LEAST_S,
         series: [
-          { label: "Pushed", side: "live" },
-          { label: "Polled", side: "poll" },
+          { label: "Event-driven", side: "live" },
+          { label: "Polling", side: "poll" },
         ],
         format: (value) => (value === null ? NONE : format(value)),
       }),
@@ -40,7 +40,7 @@ export class Charts {
     const about = h(
       "p",
       { class: "quiet small" },
-      "CPU is of whole processes: pushed, of api, worker and Redis; polled, of api and worker. PostgreSQL is not in it.",
+      "CPU is of whole processes: event-driven, of api, worker and Redis; polling, of api and worker. PostgreSQL is not in it.",
     );
     const plots = h("div", { class: "columns" }, ...this.#charts.map(({ chart }) => chart.element));
     this.element = h("section", { class: "card", "aria-labelledby": heading.id }, heading, about, plots);

@@ -48,7 +48,7 @@ export class ClientView {
     this.number = number;
     this.row = row;
     this.onNote = onNote;
-    const name = `client ${number}, ${side === "live" ? "pushed" : "polled"}`;
+    const name = `client ${number}, ${side === "live" ? "event-driven" : "polling"}`;
     this.#cut = h(
       "button",
       { class: "small", type: "button", onclick: () => this.#cutNow() },

@@ -132,7 +132,7 @@ class PiPage {
     this.#scoreboard.show({
       figures,
       verdict: how === "Stopped" ? `Stopped early. ${verdict}` : verdict,
-      ending: `${how} after ${seconds(run.duration)}. Less is better in every row; the lesser figure is bold. Ratio: polled to pushed.`,
+      ending: `${how} after ${seconds(run.duration)}. Less is better in every row; the lesser figure is bold. Ratio: polling to event-driven.`,
       verification: verify(run.all),
       notes: notesOn({ clocks, settled, ...interruptions, ...this.#requests(run, interruptions) }),
     });
@@ -196,7 +196,7 @@ class PiPage {
    * @param {string} text
    */
   #noted(client, text) {
-    announce(`${client.side === "live" ? "Pushed" : "Polled"} client ${client.number}: ${text}`);
+    announce(`${client.side === "live" ? "Event-driven" : "Polling"} client ${client.number}: ${text}`);
   }
 
   /** @param {unknown} error */

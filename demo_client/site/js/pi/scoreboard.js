@@ -52,7 +52,12 @@ export class Scoreboard {
  */
 function table(figures, ending) {
   const head = (/** @type {string} */ text, /** @type {string} */ of) => h("th", { scope: "col", class: of }, text);
-  const columns = [head("Figure", ""), head("Pushed", "number"), head("Polled", "number"), head("Ratio", "number")];
+  const columns = [
+    head("Figure", ""),
+    head("Event-driven", "number"),
+    head("Polling", "number"),
+    head("Ratio", "number"),
+  ];
   return h(
     "div",
     { class: "scroll", role: "region", tabIndex: 0, "aria-label": "Figures of the run" },

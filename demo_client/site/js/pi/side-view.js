@@ -21,7 +21,7 @@ const WORDS = {
   cancelled: "cancelled",
 };
 
-const TITLES = { live: "Pushed", poll: "Polled" };
+const TITLES = { live: "Event-driven", poll: "Polling" };
 
 export class SideView {
   /** @type {ClientView[]} */

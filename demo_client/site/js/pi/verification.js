@@ -46,5 +46,5 @@ function digits(number) {
 /** @param {Seen[]} clients */
 function who(clients) {
   const live = clients.filter(({ side }) => side === "live").length;
-  return `all ${clients.length} clients (${live} pushed, ${clients.length - live} polled)`;
+  return `all ${clients.length} clients (${live} event-driven, ${clients.length - live} polling)`;
 }

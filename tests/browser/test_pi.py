@@ -1,0 +1,188 @@
+"""The page that computes π on both sides, run as a visitor does."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Final
+
+import pytest
+from playwright.async_api import Locator, Page, expect
+
+from tests.support.browser import (
+    DESKTOP,
+    PHONE,
+    Screenshot,
+    Watch,
+    allow_an_outage_of_the_api,
+    focused,
+    grave_barriers,
+    sideways,
+    visit,
+)
+from tests.support.up import Run
+
+PI: Final = "3.14159265358979323846264338327950288419716939937510582097494459230781640628620899862803482534211706798"
+_SHORT: Final = "digits=20&pace_min=5&pace_max=20&clients=2"
+_LONG: Final = "digits=90&pace_min=50&pace_max=60&clients=2"
+"""Five seconds: longer than a cut, and than it takes to start a replica again."""
+_END_MS: Final = 60_000
+
+each_size = pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"], indirect=True)
+
+
+def digits_of(page: Page, client: int, side: str) -> Locator:
+    return page.get_by_role("group", name=f"Digits of client {client}, {side}")
+
+
+def client_of(page: Page, client: int, side: str) -> Locator:
+    return page.get_by_role("region", name=side, exact=True).get_by_role("listitem").nth(client - 1)
+
+
+async def start(page: Page) -> None:
+    await page.get_by_role("button", name="Run", exact=True).click()
+
+
+async def expect_all_the_same(page: Page, clients: int, digits: int) -> None:
+    """The page's own comparison, and what stands there."""
+    scoreboard = page.get_by_role("region", name="Scoreboard")
+    each = f"({clients} event-driven, {clients} polling)"
+    told = f"Compared: all {2 * clients} clients {each} have the same {digits} digits"
+    await expect(scoreboard).to_contain_text(told, timeout=_END_MS)
+    for side in ("event-driven", "polling"):
+        for client in range(1, clients + 1):
+            shown = await digits_of(page, client, side).inner_text()
+            assert "".join(shown.split()) == PI[: digits + 1]
+
+
+@each_size
+async def test_a_run_shows_the_same_digits_to_every_client_of_both_sides(page: Page, screenshot: Screenshot) -> None:
+    size = page.viewport_size
+    assert size is not None
+    await visit(page, f"/pi?{_SHORT}")
+    await start(page)
+    await expect_all_the_same(page, clients=2, digits=20)
+    for side in ("Event-driven", "Polling"):
+        await expect(client_of(page, 1, side)).to_contain_text("Finished")
+    rows = page.get_by_role("region", name="Scoreboard").get_by_role("row")
+    await expect(rows.filter(has_text="CPU").first).to_have_text(re.compile(r"\d"))
+    await screenshot(f"pi-run-{size['width']}")
+    assert await sideways(page) == 0
+    barriers = await grave_barriers(page)
+    assert not barriers, "\n".join(barriers)
+
+
+@pytest.mark.parametrize("strategy", ["Delta", "Long polling"])
+async def test_every_strategy_of_polling_comes_to_the_same_digits(page: Page, strategy: str) -> None:
+    await visit(page, f"/pi?{_SHORT}")
+    await page.get_by_label("Polling strategy").select_option(strategy)
+    await start(page)
+    await expect_all_the_same(page, clients=2, digits=20)
+
+
+async def test_a_dozen_clients_with_a_task_each_come_to_the_same_digits(page: Page, screenshot: Screenshot) -> None:
+    await visit(page, "/pi?digits=20&pace_min=0&pace_max=10&clients=12")
+    await page.get_by_label("Tasks").select_option("One for each client")
+    await start(page)
+    scoreboard = page.get_by_role("region", name="Scoreboard")
+    await expect(scoreboard).to_contain_text("all 24 clients (12 event-driven, 12 polling)", timeout=_END_MS)
+    await screenshot("pi-dozen")
+
+
+async def test_a_client_that_is_cut_off_resumes_where_it_was(page: Page, screenshot: Screenshot) -> None:
+    await visit(page, f"/pi?{_LONG}")
+    await start(page)
+    for side in ("event-driven", "polling"):
+        await expect(digits_of(page, 1, side)).to_contain_text("3.14")
+        await page.get_by_role("button", name=f"Cut for 3 s: client 1, {side}").click()
+        await expect(client_of(page, 1, side.capitalize())).to_contain_text("Cut off")
+    await screenshot("pi-cut")
+    for side in ("Event-driven", "Polling"):
+        resumed = re.compile(r"Resumed after digit \d+, nothing lost")
+        await expect(client_of(page, 1, side)).to_contain_text(resumed)
+        await expect(client_of(page, 2, side)).not_to_contain_text("Resumed")
+    await expect_all_the_same(page, clients=2, digits=90)
+
+
+async def test_every_digit_arrives_although_the_api_is_killed_meanwhile(page: Page, stack: Run, watch: Watch) -> None:
+    allow_an_outage_of_the_api(watch)
+    await visit(page, f"/pi?{_LONG}")
+    await start(page)
+    await expect(digits_of(page, 1, "event-driven")).to_contain_text("3.14159")
+    with stack.away("api-1"):
+        await expect(client_of(page, 1, "Event-driven")).to_contain_text("Lost, retrying")
+    await expect_all_the_same(page, clients=2, digits=90)
+
+
+async def test_a_run_cannot_begin_while_the_api_is_away_and_the_page_says_so(
+    page: Page, stack: Run, watch: Watch, screenshot: Screenshot
+) -> None:
+    allow_an_outage_of_the_api(watch)
+    await visit(page, f"/pi?{_SHORT}")
+    with stack.away("api-1"):
+        await start(page)
+        alert = page.get_by_role("alert")
+        await expect(alert).to_contain_text("The api cannot be reached; try again.")
+        await expect(alert).to_contain_text("your parameters are kept.")
+        await screenshot("pi-api-away")
+    await expect(page.get_by_label("Digits", exact=True)).to_have_value("20")
+    await asyncio.to_thread(stack.wait_until_served)
+    await start(page)
+    await expect_all_the_same(page, clients=2, digits=20)
+
+
+@pytest.mark.parametrize(
+    ("label", "typed", "sentence"),
+    [
+        ("Digits", "0", "A whole number from 1 to 10,000, please. “0” is not."),
+        ("Digits", "<img src=x onerror=alert(1)>", "“<img src=x onerror=alert(1)>” is not."),
+        ("Clients a side", "", "A whole number from 1 to 50, please."),
+        ("Polling interval, ms", "1e3", "A whole number from 50 to 10,000, please. “1e3” is not."),
+        ("Longest pause, ms per digit", "1", "The longest pause must be 5 ms or more."),
+    ],
+)
+async def test_what_is_wrong_is_told_in_a_sentence_at_its_field_and_nothing_runs(
+    page: Page, label: str, typed: str, sentence: str
+) -> None:
+    await visit(page, f"/pi?{_SHORT}")
+    field = page.get_by_label(label, exact=True)
+    await field.fill(typed)
+    await start(page)
+    await expect(field).to_be_focused()
+    await expect(field).to_have_attribute("aria-invalid", "true")
+    await expect(field).to_have_accessible_description(re.compile(re.escape(sentence)))
+    await expect(page.get_by_role("button", name="Stop")).to_be_disabled()
+    assert await page.locator("img[src=x]").count() == 0
+
+
+async def test_an_address_with_nonsense_is_answered_with_sentences(page: Page) -> None:
+    await visit(page, "/pi?digits=many&strategy=<b>shout</b>&colour=<img src=x>")
+    for label, sentence in (("Digits", "“many” is not."), ("Polling strategy", "“<b>shout</b>” is not one of them.")):
+        description = re.compile(re.escape(sentence))
+        await expect(page.get_by_label(label, exact=True)).to_have_accessible_description(description)
+    await expect(page.get_by_role("alert")).to_contain_text("This page has no parameter “colour”")
+
+
+async def test_a_run_is_started_and_stopped_by_keyboard_alone(page: Page) -> None:
+    await visit(page, f"/pi?{_LONG}")
+    await page.get_by_label("Polling strategy").focus()
+    await page.keyboard.press("Tab")
+    assert await focused(page) == "Run"
+    await page.keyboard.press("Enter")
+    await expect(digits_of(page, 1, "event-driven")).to_contain_text("3.1")
+    assert await focused(page) == "Stop"
+    await page.keyboard.press("Space")
+    await expect(page.get_by_role("region", name="Scoreboard")).to_contain_text("Stopped early.")
+    assert await focused(page) == "Run"
+
+
+async def test_parameters_stay_in_the_address_for_another_visitor(page: Page) -> None:
+    await visit(page, "/pi")
+    for label, value in (("Digits", "12"), ("Shortest pause, ms per digit", "0"), ("Longest pause, ms per digit", "1")):
+        await page.get_by_label(label, exact=True).fill(value)
+    await page.get_by_label("Polling strategy").select_option("Delta")
+    await start(page)
+    await expect_all_the_same(page, clients=5, digits=12)
+    await page.reload()
+    await expect(page.get_by_label("Digits", exact=True)).to_have_value("12")
+    await expect(page.get_by_label("Polling strategy")).to_have_value("delta")

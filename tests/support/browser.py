@@ -1,0 +1,142 @@
+"""A browser's page under watch: what it complains of, what it weighs, and whether everybody can use it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
+
+from playwright.async_api import ConsoleMessage, Page, Request, ViewportSize, expect
+
+from local.settings import ROOT
+from tests.support.absent import do_without
+
+Screenshot = Callable[[str], Awaitable[Path]]
+
+DESKTOP: Final[ViewportSize] = {"width": 1280, "height": 900}
+PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
+
+_AXE: Final = ROOT / "demo_client" / "node_modules" / "axe-core" / "axe.min.js"
+_GRAVE: Final = {"serious", "critical"}
+_FLAGS: Final = (
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+_REPORT_VIOLATIONS: Final = """
+document.addEventListener("securitypolicyviolation", (event) => {
+  console.error(`refused by ${event.effectiveDirective}: ${event.blockedURI} ${event.sample}`);
+});
+"""
+
+
+def chromium() -> str:
+    """The program: what CHROMIUM names, or Debian's."""
+    wanted = os.environ.get("CHROMIUM") or "chromium"
+    return shutil.which(wanted) or do_without(f"there is no {wanted}: install it, or name another with CHROMIUM")
+
+
+def flags() -> list[str]:
+    """It runs without a sandbox only where it refuses to have one: as root."""
+    return [*_FLAGS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+
+
+class Watch:
+    """Whatever went wrong in a page: errors and warnings of its console, requests, and its security policy."""
+
+    def __init__(self) -> None:
+        self.complaints: list[str] = []
+        self._allowed: list[re.Pattern[str]] = []
+
+    def allow(self, pattern: str) -> None:
+        """What matches is no complaint in this test."""
+        self._allowed.append(re.compile(pattern))
+
+    async def begin(self, page: Page) -> None:
+        """Listen, before the page goes anywhere."""
+        page.on("console", self._on_console)
+        page.on("pageerror", lambda error: self.complaints.append(f"not caught: {error}"))
+        page.on("requestfailed", self._on_failed_request)
+        await page.add_init_script(_REPORT_VIOLATIONS)
+
+    def unexpected(self) -> list[str]:
+        """The complaints that were not allowed."""
+        return [one for one in self.complaints if not any(pattern.search(one) for pattern in self._allowed)]
+
+    def _on_console(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            self.complaints.append(f"console {message.type}: {message.text} at {message.location['url']}")
+
+    def _on_failed_request(self, request: Request) -> None:
+        # A page that is left, or a client that is closed, gives up what it has asked for.
+        if request.failure != "net::ERR_ABORTED":
+            self.complaints.append(f"request failed: {request.url}: {request.failure}")
+
+
+async def visit(page: Page, path: str) -> None:
+    """Go there, and wait until the page's scripts run and have heard from both services."""
+    await page.goto(path)
+    for service in ("Api", "Baseline"):
+        await expect(page.get_by_text(f"{service} is ready")).to_be_attached()
+
+
+def allow_an_outage_of_the_api(watch: Watch) -> None:
+    """A browser reports each request that a service which was killed did not answer, whatever the page makes of it."""
+    watch.allow(r"WebSocket connection to 'ws://[^/']+/ws\b.*' failed")
+    watch.allow(r"status of 50[23] .* at http://[^/]+/api/")
+
+
+async def grave_barriers(page: Page) -> list[str]:
+    """What axe finds serious or critical, by rule and element. It runs beside the page's scripts, unseen by them."""
+    if not _AXE.exists():
+        do_without(f"{_AXE} is missing: `make test` installs it")
+    session = await page.context.new_cdp_session(page)
+    try:
+        frames = await session.send("Page.getFrameTree")
+        world = await session.send("Page.createIsolatedWorld", {"frameId": frames["frameTree"]["frame"]["id"]})
+        within = {"contextId": world["executionContextId"], "awaitPromise": True, "returnByValue": True}
+        await session.send("Runtime.evaluate", {"expression": f"{_AXE.read_text()}; 0", **within})
+        run = "axe.run(document, { resultTypes: ['violations'] }).then((found) => found.violations)"
+        answer = await session.send("Runtime.evaluate", {"expression": run, **within})
+    finally:
+        await session.detach()
+    assert "exceptionDetails" not in answer, answer
+    violations: list[dict[str, Any]] = answer["result"]["value"]
+    return [
+        f"{violation['id']} ({violation['impact']}): {node['target']} {node['failureSummary']}"
+        for violation in violations
+        if violation["impact"] in _GRAVE
+        for node in violation["nodes"]
+    ]
+
+
+async def transferred(page: Page) -> dict[str, int]:
+    """Bytes on the wire, headers included, of the page and all that it has loaded so far."""
+    entries: dict[str, int] = await page.evaluate("""() => {
+        const entries = ["navigation", "resource"].flatMap((type) => performance.getEntriesByType(type));
+        return Object.fromEntries(entries.map((entry) => [entry.name, entry.transferSize]));
+    }""")
+    return entries
+
+
+async def sideways(page: Page) -> int:
+    """By how many pixels the page can be scrolled to the side."""
+    await page.evaluate("scrollTo({ left: 1000, behavior: 'instant' })")
+    pixels: int = await page.evaluate("Math.ceil(scrollX)")
+    await page.evaluate("scrollTo({ left: 0, behavior: 'instant' })")
+    return pixels
+
+
+async def focused(page: Page) -> str:
+    """The name by which a screen reader calls the element that has the focus."""
+    name: str = await page.evaluate("""() => {
+        const element = document.activeElement;
+        return element.getAttribute("aria-label") || element.labels?.[0]?.textContent || element.textContent.trim();
+    }""")
+    return name
