@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -281,7 +282,8 @@ def test_both_may_start_at_once_on_a_new_file(baseline: Baseline) -> None:
     events = api.events(api.submit("synthetic", updates=2, rate=0, size=1), wait=True)
 
     assert story(events) == ["running", "0", "1", {"updates": 2, "bytes": 2}]
-    assert api.http.get("/livez").json() == {"status": "ok"}
+    alive = api.http.get("/livez").json()
+    assert alive == {"status": "ok", "now_ms": pytest.approx(time.time() * 1000, abs=60_000)}
     until(lambda: api.http.get("/readyz").json()["workers"] == 2)
     for process in (*workers, api.process):
         process.end()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -44,7 +45,7 @@ def references(node: Any) -> Iterator[str]:
 
 
 def test_the_process_lives_and_is_ready(http: httpx.Client) -> None:
-    assert http.get("/livez").json() == {"status": "ok"}
+    assert http.get("/livez").json() == {"status": "ok", "now_ms": pytest.approx(time.time() * 1000, abs=60_000)}
     ready = http.get("/readyz")
     assert (ready.status_code, ready.json()["status"]) == (200, "ok")
     assert {"database", "redis", "live", "projection"} <= ready.json()["checks"].keys()

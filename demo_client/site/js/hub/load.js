@@ -11,6 +11,10 @@ const TIMEOUT_MS = 3_000;
 /** The workers tell of themselves once a second, and are read as often: what they had used at a moment is known by then. */
 const SETTLED_WITHIN_MS = 5_000;
 const SETTLE_STEP_MS = 200;
+/** Questions for the time alone, which take a fraction of /stats: the shortest round trip is what the clock goes by. */
+const CLOCK_PROBES = 5;
+/** Readings from one round of them to the next: a sample counts for a minute. */
+const PROBE_EVERY = 20;
 
 /** @typedef {{ cpuS: number, atMs: number, rate: number }} Reading  rate: ms of CPU a second, until this reading */
 /** @typedef {{ api: number, worker: number, store: number }} Cpu  ms of CPU in a second of time; store: Redis */
@@ -30,6 +34,7 @@ export class LoadMonitor {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   #running = false;
+  #readings = 0;
 
   /** @param {() => void} onReading  called after each reading, about once a second */
   constructor(onReading = () => {}) {
@@ -79,12 +84,21 @@ export class LoadMonitor {
   }
 
   async #read() {
+    if (this.#readings++ % PROBE_EVERY === 0) await this.#probe();
     await Promise.all([this.#readLive(), this.#readPoll()]);
     this.onReading();
   }
 
+  /** One after another: two at once would wait for each other. */
+  async #probe() {
+    for (let round = 0; round < CLOCK_PROBES; round += 1) {
+      await this.#ask("live", `${API}/livez`);
+      await this.#ask("poll", `${BASELINE}/livez`);
+    }
+  }
+
   async #readLive() {
-    const stats = await this.#ask("live", API);
+    const stats = await this.#ask("live", `${API}/stats`);
     if (!stats) return;
     /** @type {(Told & { role: string, memory_bytes: number })[]} */
     const processes = stats.processes ?? [];
@@ -104,7 +118,7 @@ export class LoadMonitor {
   }
 
   async #readPoll() {
-    const stats = await this.#ask("poll", BASELINE);
+    const stats = await this.#ask("poll", `${BASELINE}/stats`);
     if (!stats) return;
     const { worker } = stats;
     this.#note("poll", "api", [{ name: "api", cpu_s: stats.cpu_s, at_ms: stats.now_ms }]);
@@ -114,16 +128,18 @@ export class LoadMonitor {
   }
 
   /**
+   * An answer with `now_ms`, which sets the clock; null when there is none.
+   *
    * @param {"live" | "poll"} side
-   * @param {string} base
+   * @param {string} url
    * @returns {Promise<any>}
    */
-  async #ask(side, base) {
+  async #ask(side, url) {
     const sent = pageNow();
     try {
-      const stats = await request(`${base}/stats`, { timeoutMs: TIMEOUT_MS });
-      this.clocks[side].sample(sent, stats.now_ms, pageNow());
-      return stats;
+      const answer = await request(url, { timeoutMs: TIMEOUT_MS });
+      this.clocks[side].sample(sent, answer.now_ms, pageNow());
+      return answer;
     } catch {
       this.rates[side] = unknown(); // the light in the header tells why
       return null;
