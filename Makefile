@@ -37,7 +37,7 @@ compare: $(INSTALLED) ## measure the event-driven side and the polling one, of w
 screenshots: $(INSTALLED) ## the pictures of demo_guide.md, of the hub that runs on HUB_PORT (8080)
 	@exec .venv/bin/python -m tests.browser.screenshots --url http://127.0.0.1:$(or $(HUB_PORT),8080)
 
-chaos: $(INSTALLED) ## a storm of faults under load, then proof that nothing was lost (SEED=7 TASKS=300 SECONDS=120)
+chaos: $(INSTALLED) ## a storm of faults under load, then proof that nothing was lost (SEED=7 TASKS=300 SECONDS=120 CLUSTER=1)
 	@exec .venv/bin/python -m tests.chaos.storm $(if $(SEED),--seed $(SEED)) --tasks $(or $(TASKS),300) --seconds $(or $(SECONDS),120) \
 		$(if $(CLUSTER),--cluster)
 

@@ -12,11 +12,9 @@ from uuid import UUID
 
 import structlog
 from fastapi import FastAPI
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.connections import connect, connect_all
 from api.dispatch.attempts import Attempts
 from api.dispatch.broker import Broker
 from api.dispatch.dispatcher import Dispatcher
@@ -25,7 +23,7 @@ from api.live.ending import end
 from api.live.hub import Hub
 from api.live.reader import HistoryUnavailable, Position, Reader
 from api.live.session import Live
-from api.projection.consumer import Projection
+from api.projection.lanes import Lanes
 from api.projection.read import TaskReader
 from api.projection.status import ProjectionSettings
 from api.routes import entrance, events, health, metrics, multiplex, problems, tasks, websocket
@@ -40,15 +38,12 @@ from api.storage.errors import StorageError
 from api.storage.sweep import SweepStore
 from api.storage.tasks import TaskStore
 from api.usage import UsageBoard
+from protocol.async_nodes import AsyncNodes
 from protocol.log import AsyncLog
 from workloads.registry import Registry, load
 
 log = structlog.get_logger(__name__)
 
-_CONNECT_TIMEOUT_S: Final = 3.0
-_SOCKET_TIMEOUT_S: Final = 5.0
-_CONNECTIONS: Final = 64
-"""A client's most; a command takes under 1 ms, so whoever waits for one gets it soon."""
 _SOCKETS_DRAIN_S: Final = 5.0
 
 
@@ -80,30 +75,15 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     return app
 
 
-def connect(url: str, name: str, *, retries: int) -> Redis:
-    """A client that does not decode and whose every wait is bounded, the one for a free connection too."""
-    pool: BlockingConnectionPool = BlockingConnectionPool.from_url(
-        url,
-        client_name=name,
-        max_connections=_CONNECTIONS,
-        timeout=_SOCKET_TIMEOUT_S,
-        socket_connect_timeout=_CONNECT_TIMEOUT_S,
-        socket_timeout=_SOCKET_TIMEOUT_S,
-        health_check_interval=5,
-        retry=Retry(NoBackoff(), retries),
-    )
-    client: Redis = Redis.from_pool(pool)
-    return client
-
-
 async def _start(stack: AsyncExitStack, settings: ApiSettings, kinds: Registry) -> Services:
     """Start the parts, each with its end on the stack: sockets first, then projection, the hub, the connections."""
     engine = create_engine(settings.database_url, application_name=settings.replica, pool_size=settings.pool_size)
     stack.push_async_callback(engine.dispose)
-    redis = await _client(stack, settings.redis_url, f"{settings.replica}-api", retries=1)
-    live_redis = await _client(stack, settings.redis_url, f"{settings.replica}-live", retries=0)
-    stream_redis = await _client(stack, settings.redis_url, f"{settings.replica}-projection", retries=1)
-    broker_redis = await _client(stack, settings.broker, f"{settings.replica}-broker", retries=1)
+    redis = _nodes(stack, settings.redis_url, f"{settings.replica}-api", retries=1)
+    live_redis = _nodes(stack, settings.redis_url, f"{settings.replica}-live", retries=0)
+    stream_redis = _nodes(stack, settings.redis_url, f"{settings.replica}-projection", retries=1)
+    broker_redis = connect(settings.broker, f"{settings.replica}-broker", retries=1)
+    stack.push_async_callback(broker_redis.aclose)
 
     usage = UsageBoard(redis, settings.replica)
     stack.push_async_callback(usage.withdraw)
@@ -118,7 +98,7 @@ async def _start(stack: AsyncExitStack, settings: ApiSettings, kinds: Registry) 
     await _background(stack, sweeper.run(), "sweeper")
     hub = Hub(live_redis, partitions=settings.partitions, queue_bytes=settings.follower_queue_bytes)
     await _background(stack, hub.run(), "hub")
-    projection = Projection(
+    projection = Lanes(
         stream_redis,
         partial(apply_changes, engine),
         partitions=range(settings.partitions),
@@ -141,13 +121,13 @@ async def _start(stack: AsyncExitStack, settings: ApiSettings, kinds: Registry) 
     )
 
 
-async def _client(stack: AsyncExitStack, url: str, name: str, *, retries: int) -> Redis:
-    client = connect(url, name, retries=retries)
-    stack.push_async_callback(client.aclose)
-    return client
+def _nodes(stack: AsyncExitStack, url: str, name: str, *, retries: int) -> AsyncNodes:
+    nodes = connect_all(url, name, retries=retries)
+    stack.push_async_callback(nodes.aclose)
+    return nodes
 
 
-async def _background(stack: AsyncExitStack, work: Any, name: str, projection: Projection | None = None) -> None:
+async def _background(stack: AsyncExitStack, work: Any, name: str, projection: Lanes | None = None) -> None:
     """Run `work` until the end of the stack; the projection is asked to finish its batch first."""
     task = asyncio.create_task(work, name=name)
 
@@ -163,14 +143,13 @@ async def _background(stack: AsyncExitStack, work: Any, name: str, projection: P
 
 
 def _readiness(
-    engine: AsyncEngine, redis: Redis, hub: Hub, projection: Projection, sweeper: Sweeper, lag_limit: int
+    engine: AsyncEngine, redis: AsyncNodes, hub: Hub, projection: Lanes, sweeper: Sweeper, lag_limit: int
 ) -> Readiness:
     async def database() -> None:
         await ping(engine)
 
     async def redis_answers() -> None:
-        answer: Any = redis.ping()
-        await answer
+        await redis.ping()
 
     async def live() -> str | None:
         return None if hub.healthy() else "the live connection was not read for a while"

@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 
-from api.app import connect
+from api.connections import connect_all
 from api.projection import dead_letters
 from api.settings import ApiSettings
 
@@ -17,7 +17,7 @@ def list_letters(settings: ApiSettings, limit: int) -> int:
     """Print at most `limit` letters of each partition, a JSON object a line. Returns the exit code."""
 
     async def run() -> None:
-        redis = connect(settings.redis_url, settings.replica, retries=1)
+        redis = connect_all(settings.redis_url, settings.replica, retries=1)
         try:
             for letter in await dead_letters.list_dead(redis, range(settings.partitions), limit=limit):
                 sys.stdout.write(_line(letter) + "\n")
@@ -38,7 +38,7 @@ def replay(settings: ApiSettings, chosen: tuple[int, str] | None) -> int:
     """Send the `chosen` letter (partition, id) again, or all. Returns the exit code: 1 when there is no such letter."""
 
     async def run() -> int:
-        redis = connect(settings.redis_url, settings.replica, retries=1)
+        redis = connect_all(settings.redis_url, settings.replica, retries=1)
         try:
             if chosen is not None:
                 return int(await dead_letters.replay(redis, *chosen))

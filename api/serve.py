@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from typing import Any
 
 import structlog
 import uvicorn
+from redis.asyncio.connection import parse_url
 from redis.exceptions import RedisError
 from sqlalchemy.exc import ArgumentError
 
-from api.app import connect, create_app
+from api.app import create_app
+from api.connections import connect_all
 from api.server import Server, WebSocketProtocol
 from api.settings import ApiSettings
 from api.storage.database import create_engine, wait_until_reachable
 from api.storage.errors import StorageError
 from api.telemetry import configure_logging
+from protocol.slots import ClusterUrl, is_cluster
 from workloads.registry import WorkloadError
 
 log = structlog.get_logger("api")
@@ -26,15 +30,14 @@ class CannotStart(Exception):
 
 
 async def _wait_for_redis(url: str, settings: ApiSettings) -> None:
-    client = connect(url, settings.replica, retries=0)
-    arguments = client.connection_pool.connection_kwargs
-    at = f"{arguments.get('host', arguments.get('path'))}:{arguments.get('port', '')}"
+    nodes = connect_all(url, settings.replica, retries=0)
+    at = _address(url)
     deadline = asyncio.get_running_loop().time() + settings.start_timeout_s
     backoff_s = 0.1
     try:
         while True:
             try:
-                await client.execute_command("PING")  # type: ignore[no-untyped-call]
+                await nodes.ping()
             except (RedisError, OSError) as error:
                 left_s = deadline - asyncio.get_running_loop().time()
                 if left_s <= 0:
@@ -47,7 +50,14 @@ async def _wait_for_redis(url: str, settings: ApiSettings) -> None:
             else:
                 return
     finally:
-        await client.aclose()
+        await nodes.aclose()
+
+
+def _address(url: str) -> str:
+    if is_cluster(url):
+        return str(ClusterUrl(url))
+    parts: Any = parse_url(url)
+    return str(parts.get("path") or f"{parts.get('host', 'localhost')}:{parts.get('port', 6379)}")
 
 
 async def _wait_for_database(settings: ApiSettings) -> None:

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from protocol.keys import PARTITIONS
+from protocol.slots import NO_CLUSTER_AS_BROKER, ClusterUrl, is_cluster
 
 
 class ApiSettings(BaseSettings):
     """Each field is an environment variable of the same name in capitals; unset means the default."""
 
-    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore")
+    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore", hide_input_in_errors=True)
 
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8000, ge=0, le=65_535)
     api_root_path: str = Field(default="", description="The path under which a proxy serves this service")
     database_url: str = "postgresql+asyncpg://postgres@127.0.0.1:5432/postgres"
     redis_url: str = "redis://127.0.0.1:6379/0"
-    broker_url: str | None = Field(default=None, description="Redis of the task messages; REDIS_URL when unset")
+    broker_url: str | None = Field(
+        default=None, description="Redis of the task messages, never a cluster; REDIS_URL when unset"
+    )
     partitions: int = Field(default=PARTITIONS, ge=1, le=4096)
     workloads: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Modules with further kinds, separated by commas"
@@ -52,9 +55,17 @@ class ApiSettings(BaseSettings):
     @field_validator("redis_url", "broker_url")
     @classmethod
     def _redis(cls, value: str | None) -> str | None:
-        if value is not None and urlsplit(value).scheme not in {"redis", "rediss", "unix"}:
-            raise ValueError("expected redis://, rediss:// or unix://")
+        if value is not None and is_cluster(value):
+            ClusterUrl(value)  # raises ValueError
+        elif value is not None and urlsplit(value).scheme not in {"redis", "rediss", "unix"}:
+            raise ValueError("expected redis://, rediss://, unix://, redis+cluster:// or rediss+cluster://")
         return value
+
+    @model_validator(mode="after")
+    def _one_broker(self) -> Self:
+        if is_cluster(self.broker):
+            raise ValueError(NO_CLUSTER_AS_BROKER)
+        return self
 
     @property
     def broker(self) -> str:

@@ -8,18 +8,20 @@ from __future__ import annotations
 import asyncio
 import resource
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import structlog
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from protocol.async_nodes import AsyncNodes
 from protocol.usage import CLEAN_EVERY, FORGOTTEN_MS, INTERVAL_S, KEY, Usage, forgotten, listed
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 _PATIENCE_S: Final = 1.0
 """How long a reading waits for Redis; without it there is less to tell, and that is told at once."""
@@ -28,7 +30,7 @@ _PAGE_BYTES: Final = resource.getpagesize()
 
 @dataclass(frozen=True, slots=True)
 class ServerUsage:
-    """What the Redis server has used since its start. `at_ms` is when it answered, by our clock."""
+    """What Redis has used since its start, all nodes of a cluster together; `at_ms` is when that was, by our clock."""
 
     cpu_s: float
     memory_bytes: int
@@ -55,8 +57,8 @@ class UsageCounters:
 class UsageBoard:
     """The reports in Redis. `name` is that of this replica."""
 
-    def __init__(self, redis: Redis, name: str) -> None:
-        self._redis: Any = redis
+    def __init__(self, redis: AsyncNodes, name: str) -> None:
+        self._redis = redis
         self._name = name
         self._failing = False
         self.counters = UsageCounters()
@@ -76,36 +78,45 @@ class UsageBoard:
         """Take the report of this process back: it ends."""
         try:
             async with asyncio.timeout(_PATIENCE_S):
-                await self._redis.hdel(KEY, self._own().field)
+                await self._redis.ask(KEY, lambda pipe: pipe.hdel(KEY, self._own().field))
         except (RedisError, OSError) as error:  # it will not be listed for long
             log.debug("Usage not withdrawn", action="usage_not_withdrawn", reason=str(error))
 
     async def read(self) -> Readings:
         """Everything that is known within a second; this process at the least."""
-        entries, info = await self._ask()
+        entries, infos = await self._ask()
         own = self._own()
-        server = _server(info, own.at_ms)
+        server = _server(infos, own.at_ms)
         return Readings(own, listed({**entries, own.field.encode(): own.encode().encode()}, own.at_ms), server)
 
     async def _report(self, *, clean: bool) -> None:
         own = self._own()
-        async with self._redis.pipeline(transaction=False) as pipe:
+
+        def report(pipe: Any) -> None:
             pipe.hset(KEY, own.field, own.encode())
             pipe.pexpire(KEY, FORGOTTEN_MS)
-            await pipe.execute()
-        if clean and (old := forgotten(await self._redis.hgetall(KEY), own.at_ms)):
-            await self._redis.hdel(KEY, *old)
 
-    async def _ask(self) -> tuple[Mapping[bytes, bytes], Mapping[str, Any]]:
-        """The reports and what Redis tells of itself; each is empty when it cannot be had."""
-        try:
-            async with asyncio.timeout(_PATIENCE_S), self._redis.pipeline(transaction=False) as pipe:
-                pipe.hgetall(KEY)
-                pipe.info("cpu", "memory")
-                entries, info = await pipe.execute(raise_on_error=False)
-        except (RedisError, OSError):
-            return {}, {}
-        return (entries if isinstance(entries, dict) else {}), (info if isinstance(info, dict) else {})
+        await self._redis.ask(KEY, report)
+        if clean and (old := forgotten(await self._entries(), own.at_ms)):
+            await self._redis.ask(KEY, lambda pipe: pipe.hdel(KEY, *old))
+
+    async def _ask(self) -> tuple[Mapping[bytes, bytes], Sequence[Mapping[str, Any]]]:
+        """The reports and what each server tells of itself; empty when it cannot be had within a second."""
+        found = await asyncio.gather(_within(self._entries()), _within(self._infos()), return_exceptions=True)
+        for error in found:
+            if isinstance(error, BaseException) and not isinstance(error, RedisError | OSError):
+                raise error
+        entries, infos = (None if isinstance(answer, BaseException) else answer for answer in found)
+        return entries or {}, infos or []
+
+    async def _entries(self) -> Mapping[bytes, bytes]:
+        (entries,) = await self._redis.ask(KEY, lambda pipe: pipe.hgetall(KEY))
+        return dict(entries)
+
+    async def _infos(self) -> list[Mapping[str, Any]]:
+        servers: list[Any] = await self._redis.servers()
+        infos: list[Mapping[str, Any]] = await asyncio.gather(*(server.info("cpu", "memory") for server in servers))
+        return infos
 
     def _own(self) -> Usage:
         return Usage(self._name, "api", cpu_s(), memory_bytes(), time.time() * 1000)
@@ -139,10 +150,16 @@ def memory_bytes() -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def _server(info: Mapping[str, Any], at_ms: float) -> ServerUsage | None:
-    """Of the server's main process, all its threads."""
+async def _within(question: Awaitable[T]) -> T:
+    async with asyncio.timeout(_PATIENCE_S):
+        return await question
+
+
+def _server(infos: Sequence[Mapping[str, Any]], at_ms: float) -> ServerUsage | None:
+    """Of the main process of each server, all its threads."""
     try:
-        used_s = float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
-        return ServerUsage(used_s, int(info["used_memory"]), at_ms)
+        used_s = sum(float(info["used_cpu_user"]) + float(info["used_cpu_sys"]) for info in infos)
+        memory_bytes = sum(int(info["used_memory"]) for info in infos)
     except (KeyError, ValueError):
         return None
+    return ServerUsage(used_s, memory_bytes, at_ms) if infos else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
@@ -14,6 +15,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from local.waiting import wait_until
+from protocol.nodes import Cluster, OneServer
+from protocol.slots import ClusterUrl, is_cluster
 
 READY_TIMEOUT_S: Final = 30.0
 _ATTEMPT_S: Final = 2.0
@@ -24,18 +27,20 @@ class Unreachable(Exception):
     """Something does not answer; the message says what, where and why."""
 
 
-def wait_for_redis(url: str, *, timeout_s: float) -> None:
-    """Raises Unreachable when no PING is answered in that time."""
+def wait_for_redis(url: str, *, timeout_s: float, variable: str = "REDIS_URL") -> None:
+    """Raises Unreachable when no PING is answered in that time; of a cluster, when no node tells who serves what."""
 
-    def ping() -> None:
+    def connect(url: str) -> redis.Redis:
         once = Retry(NoBackoff(), 0)
         limits = {"socket_timeout": _ATTEMPT_S, "socket_connect_timeout": _ATTEMPT_S}
-        with redis.Redis.from_url(url, retry=once, **limits) as client:
-            client.ping()
+        client: redis.Redis = redis.Redis.from_url(url, retry=once, **limits)
+        return client
 
-    _wait(
-        ping, (redis.RedisError, OSError, ValueError), what="Redis", variable="REDIS_URL", url=url, timeout_s=timeout_s
-    )
+    def ping() -> None:
+        with closing(Cluster(ClusterUrl(url), connect) if is_cluster(url) else OneServer(connect(url))) as nodes:
+            nodes.ping()
+
+    _wait(ping, (redis.RedisError, OSError, ValueError), what="Redis", variable=variable, url=url, timeout_s=timeout_s)
 
 
 def wait_for_postgres(url: str, *, timeout_s: float) -> None:

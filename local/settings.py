@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from local.ports import WantedPort
+from protocol.slots import NO_CLUSTER_AS_BROKER, is_cluster
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 """The repository: where alembic.ini lies, and where the programs are started."""
@@ -35,6 +36,7 @@ class Settings(BaseSettings):
     valkey_port: Port | None = None
     local_dir: Path = ROOT / ".local"
     redis_url: str | None = None
+    broker_url: str | None = None
     database_url: str | None = None
     reach_timeout_s: float = Field(default=10.0, gt=0)
     """For a server that REDIS_URL or DATABASE_URL names, and that should be up by now."""
@@ -95,6 +97,12 @@ class Settings(BaseSettings):
         if self.valkey_port is not None and self.redis_url is None:
             wanted.append(WantedPort(host="127.0.0.1", port=self.valkey_port, purpose="Valkey", variable="VALKEY_PORT"))
         return wanted
+
+    @model_validator(mode="after")
+    def _one_broker(self) -> Self:
+        if is_cluster(self.broker_url or self.redis_url or ""):
+            raise ValueError(NO_CLUSTER_AS_BROKER)
+        return self
 
     @model_validator(mode="after")
     def _last_port_exists(self) -> Self:

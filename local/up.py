@@ -78,6 +78,8 @@ def _run(settings: Settings, stack: ExitStack) -> None:
         wait_for_postgres(settings.database_url, timeout_s=settings.reach_timeout_s)
     if settings.redis_url:
         wait_for_redis(settings.redis_url, timeout_s=settings.reach_timeout_s)
+    if settings.broker_url:
+        wait_for_redis(settings.broker_url, timeout_s=settings.reach_timeout_s, variable="BROKER_URL")
     servers: list[Server] = []
     database_url = settings.database_url or _start(
         Postgres(settings.local_dir / "postgres"), stack=stack, servers=servers

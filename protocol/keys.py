@@ -5,17 +5,29 @@ Every key of a task carries its partition as hash tag, so that one script may to
 
 from __future__ import annotations
 
+import binascii
 import zlib
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 PARTITIONS = 16
 """Default number of partitions. Changing it needs empty streams: a task's partition is computed, not stored."""
 
+SLOTS: Final = 16_384
+"""Of a Redis Cluster."""
+
 
 def partition_of(task: UUID, partitions: int = PARTITIONS) -> int:
     """The partition of `task`: CRC-32 (IEEE) of the id's 16 bytes modulo `partitions`."""
     return zlib.crc32(task.bytes) % partitions
+
+
+def slot_of(key: str) -> int:
+    """The slot of `key` on Redis Cluster: CRC-16 (XMODEM) of its hash tag, or of all of it, modulo SLOTS."""
+    _, _, rest = key.partition("{")
+    tag, end, _ = rest.partition("}")
+    return binascii.crc_hqx((tag if tag and end else key).encode(), 0) % SLOTS
 
 
 def events(partition: int) -> str:
@@ -26,6 +38,11 @@ def events(partition: int) -> str:
 def dead(partition: int) -> str:
     """The partition's dead-letter stream."""
     return f"tasks:{{{partition}}}:dead"
+
+
+def hub(partition: int) -> str:
+    """A channel that nobody publishes to: a Pub/Sub connection without any channel cannot be read."""
+    return f"tasks:{{{partition}}}:hub"
 
 
 @dataclass(frozen=True, slots=True)

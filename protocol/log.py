@@ -1,27 +1,32 @@
-"""A task's head and log in Redis: the only module of `protocol` that does I/O.
+"""A task's head and log in Redis, be that one server or a cluster (`protocol.nodes`, `protocol.async_nodes`).
 
 `Log` is the worker's side (sync, many tasks a round trip), `AsyncLog` the api's. Both send the calls of
 `protocol.calls`; connections must not decode responses. Every method raises redis.RedisError; waits are bounded by the
-socket time-outs of the connection that is passed in.
+socket time-outs of the connections that are passed in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, RedisError
 
-from protocol import calls, keys
+from protocol import async_nodes, calls, keys, nodes
+from protocol.async_nodes import AsyncNodes
 from protocol.calls import Appended, Body, Call, LogLimits
 from protocol.events import State, encode_frame
 from protocol.head import HEAD_FIELDS, Cancellation, Claim, Head, parse_head
+from protocol.nodes import Nodes
 
 R = TypeVar("R")
+S = TypeVar("S")
 
 _REPUBLISH_EVENTS = 200
 
@@ -51,11 +56,19 @@ class Snapshot:
     last: bytes | None
 
 
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A head without its status (None: Redis knows no such task), and when that was: its server's Unix ms."""
+
+    now_ms: int
+    head: Head | None
+
+
 class Log:
     """Head and log for workers. Thread-safe, as `redis` is."""
 
-    def __init__(self, redis: Redis, *, partitions: int, limits: LogLimits | None = None) -> None:
-        self._redis = redis
+    def __init__(self, redis: Redis | Nodes, *, partitions: int, limits: LogLimits | None = None) -> None:
+        self._nodes = nodes.nodes_of(redis)
         self._partitions = partitions
         self._limits = limits or LogLimits()
 
@@ -84,18 +97,8 @@ class Log:
         return calls.renew(self._keys(owned.task), epoch=owned.epoch, attempt=owned.attempt, lease_ms=lease_ms)
 
     def exchange(self, batch: Sequence[Call[R]]) -> list[R | Exception]:
-        """Send calls of different tasks in one round trip; returns an answer or the server's error for each."""
-        with self._redis.pipeline(transaction=False) as pipe:
-            for call in batch:
-                pipe.evalsha(call.script.sha, len(call.keys), *call.keys, *call.args)
-            replies = pipe.execute(raise_on_error=False)
-            missing = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-            for i in missing:
-                call = batch[i]
-                pipe.eval(call.script.source, len(call.keys), *call.keys, *call.args)
-            if missing:
-                for i, reply in zip(missing, pipe.execute(raise_on_error=False), strict=True):
-                    replies[i] = reply
+        """Send calls of different tasks in one round trip to each server; an answer or an error for each."""
+        replies = self._nodes.exchange(batch)
         return [
             reply if isinstance(reply, Exception) else c.parse(reply) for c, reply in zip(batch, replies, strict=True)
         ]
@@ -107,8 +110,8 @@ class Log:
 class AsyncLog:
     """Head and log for the api."""
 
-    def __init__(self, redis: AsyncRedis, *, partitions: int, limits: LogLimits | None = None) -> None:
-        self._redis = redis
+    def __init__(self, redis: AsyncRedis | AsyncNodes, *, partitions: int, limits: LogLimits | None = None) -> None:
+        self._nodes = async_nodes.nodes_of(redis)
         self._partitions = partitions
         self._limits = limits or LogLimits()
 
@@ -140,27 +143,35 @@ class AsyncLog:
 
     async def head(self, task: UUID) -> Head | None:
         """The head of `task`."""
-        values = await _answer(self._redis.hmget(self._keys(task).head, HEAD_FIELDS))
+        name = self._keys(task).head
+        (values,) = await self._nodes.ask(name, lambda pipe: pipe.hmget(name, HEAD_FIELDS))
         return parse_head(values)
 
-    async def heads(self, tasks: Iterable[UUID]) -> tuple[int, list[Head | None]]:
-        """Redis's time in Unix ms, and the head of each task without its status, in one round trip."""
-        async with self._redis.pipeline(transaction=False) as pipe:
+    async def heads(self, tasks: Sequence[UUID]) -> list[Sighting | None]:
+        """The head of each task, None where its server does not answer. Raises when none answers."""
+
+        def queue(names: list[keys.TaskKeys], pipe: Any) -> None:
             pipe.time()
-            for task in tasks:
-                pipe.hmget(self._keys(task).head, HEAD_FIELDS[:-1])
-            (seconds, micros), *found = await pipe.execute()
-        return int(seconds) * 1000 + int(micros) // 1000, [parse_head([*values, None]) for values in found]
+            for name in names:
+                pipe.hmget(name.head, HEAD_FIELDS[:-1])
+
+        def read(replies: list[Any]) -> list[Sighting]:
+            (seconds, micros), *found = replies
+            now_ms = int(seconds) * 1000 + int(micros) // 1000
+            return [Sighting(now_ms, parse_head([*values, None])) for values in found]
+
+        return await self._spread(tasks, queue, read)
 
     async def oldest_entry_ms(self, task: UUID) -> int | None:
         """When the oldest entry that projection has not dealt with came into the stream of the task's partition."""
-        entries = await _answer(self._redis.xrange(self._keys(task).events, count=1))
+        name = self._keys(task).events
+        (entries,) = await self._nodes.ask(name, lambda pipe: pipe.xrange(name, count=1))
         return int(entries[0][0].partition(b"-")[0]) if entries else None
 
     async def forget(self, task: UUID) -> None:
         """Delete head and log: the task is then rebuilt in another epoch (§4.6)."""
         names = self._keys(task)
-        await _answer(self._redis.delete(names.head, names.log))
+        await self._nodes.ask(names.head, lambda pipe: pipe.delete(names.head, names.log))
 
     async def republish(self, task: UUID) -> int:
         """Give projection what the log holds once more, which changes nothing it has; returns how many events."""
@@ -176,38 +187,64 @@ class AsyncLog:
                 "last": page.events[-1][0],
                 "frame": encode_frame([event for _, event in page.events]),
             }
-            await _answer(self._redis.xadd(names.events, fields))
+            await self._nodes.ask(names.events, partial(_add, names.events, fields))
             after = page.events[-1][0]
 
     async def read(self, task: UUID, after: int, limit: int) -> Page:
         """At most `limit` events with a seq above `after`, in order, and the head."""
         names = self._keys(task)
-        async with self._redis.pipeline(transaction=True) as pipe:
+
+        def queue(pipe: Any) -> None:
             pipe.hmget(names.head, HEAD_FIELDS)
             pipe.xrange(names.log, f"{after + 1}-0", "+", count=limit)
-            values, entries = await pipe.execute()
+
+        values, entries = await self._nodes.ask(names.head, queue, transaction=True)
         return Page(parse_head(values), [(int(entry.partition(b"-")[0]), fields[b"e"]) for entry, fields in entries])
 
     async def snapshots(self, tasks: Iterable[UUID]) -> list[Snapshot | None]:
-        """Head and newest event of each task, in one round trip."""
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for task in tasks:
-                names = self._keys(task)
-                pipe.hmget(names.head, HEAD_FIELDS)
-                pipe.xrevrange(names.log, count=1)
-            replies = await pipe.execute()
-        found: list[Snapshot | None] = []
-        for values, entries in zip(replies[::2], replies[1::2], strict=True):
-            head = parse_head(values)
-            found.append(None if head is None else Snapshot(head, entries[0][1][b"e"] if entries else None))
-        return found
+        """Head and newest event of each task; None, too, where its server does not answer. Raises when none answers."""
+
+        def queue(names: list[keys.TaskKeys], pipe: Any) -> None:
+            for name in names:
+                pipe.hmget(name.head, HEAD_FIELDS)
+                pipe.xrevrange(name.log, count=1)
+
+        def read(replies: list[Any]) -> list[Snapshot | None]:
+            return [_snapshot(*both) for both in zip(replies[::2], replies[1::2], strict=True)]
+
+        return await self._spread(list(tasks), queue, read)
+
+    async def _spread(
+        self,
+        tasks: Sequence[UUID],
+        queue: Callable[[list[keys.TaskKeys], Any], None],
+        read: Callable[[list[Any]], Sequence[S]],
+    ) -> list[S | None]:
+        """Ask about tasks in one round trip to each server; what one that does not answer was asked for is None."""
+        lanes: dict[int, list[UUID]] = {}
+        for task in tasks:
+            lanes.setdefault(self._nodes.lane(keys.partition_of(task, self._partitions)), []).append(task)
+        names = {lane: [self._keys(task) for task in mine] for lane, mine in lanes.items()}
+        asked = [self._nodes.ask(mine[0].head, partial(queue, mine)) for mine in names.values()]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        errors = [answer for answer in answers if isinstance(answer, BaseException)]
+        other = [error for error in errors if not isinstance(error, RedisError | OSError)]
+        if errors and (other or len(errors) == len(answers)):
+            raise (other or errors)[0]
+        found: dict[UUID, S] = {}
+        for mine, answer in zip(lanes.values(), answers, strict=True):
+            if not isinstance(answer, BaseException):
+                found.update(zip(mine, read(answer), strict=True))
+        return [found.get(task) for task in tasks]
 
     async def _run(self, call: Call[R]) -> R:
-        redis: Any = self._redis
+        def send(name: str, script: str) -> Callable[[Any], object]:
+            return lambda pipe: pipe.execute_command(name, script, len(call.keys), *call.keys, *call.args)
+
         try:
-            reply = await redis.evalsha(call.script.sha, len(call.keys), *call.keys, *call.args)
+            (reply,) = await self._nodes.ask(call.keys[0], send("EVALSHA", call.script.sha))
         except NoScriptError:
-            reply = await redis.eval(call.script.source, len(call.keys), *call.keys, *call.args)
+            (reply,) = await self._nodes.ask(call.keys[0], send("EVAL", call.script.source))
         return call.parse(reply)
 
     def _keys(self, task: UUID) -> keys.TaskKeys:
@@ -221,6 +258,10 @@ def _one(answers: list[R | Exception]) -> R:
     return answer
 
 
-async def _answer(reply: Any) -> Any:
-    """Await a redis-py call: its annotations are unions over sync, async and decoding clients."""
-    return await reply
+def _add(stream: str, fields: dict[Any, Any], pipe: Any) -> None:
+    pipe.xadd(stream, fields)
+
+
+def _snapshot(values: list[bytes | None], entries: Sequence[Any]) -> Snapshot | None:
+    head = parse_head(values)
+    return None if head is None else Snapshot(head, entries[0][1][b"e"] if entries else None)

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, NoReturn, TypeVar
+from typing import Final, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
@@ -26,9 +26,11 @@ from api.storage.database import create_engine
 from local import migrations
 from local.server import Server, ServerMissing, running
 from local.servers import Postgres, Valkey, postgres_programs
+from tests.support.absent import do_without
+from tests.support.cluster import ValkeyCluster, cluster
 
-_SERVER_FOLDERS: Final = {"integration", "e2e", "chaos"}
-_SERVER_FIXTURES: Final = {"valkey_server", "postgres_server", "redis_url", "database_url"}
+_SERVER_FOLDERS: Final = {"integration", "e2e", "browser", "chaos"}
+_SERVER_FIXTURES: Final = {"valkey_server", "cluster_servers", "postgres_server", "redis_url", "database_url"}
 _PSQL_TIMEOUT_S: Final = 30.0
 
 S = TypeVar("S", bound=Server)
@@ -75,6 +77,34 @@ def redis_url(request: pytest.FixtureRequest) -> str:
         pytest.fail("TEST_REDIS_URL is emptied before every test, so only one process can use it: add -n 0")
     with Redis.from_url(url) as client:
         client.flushall()
+    return url
+
+
+@pytest.fixture(scope="session")
+def cluster_servers() -> Iterator[ValkeyCluster]:
+    """The handles of the nodes of a Redis Cluster."""
+    with cluster() as made:
+        yield made
+
+
+@pytest.fixture
+def valkey_cluster(cluster_servers: ValkeyCluster) -> ValkeyCluster:
+    """A cluster that is empty and whole, whatever the test before has done to it."""
+    cluster_servers.revive()
+    cluster_servers.empty()
+    return cluster_servers
+
+
+@pytest.fixture
+def cluster_url(valkey_cluster: ValkeyCluster) -> str:
+    """Of that cluster."""
+    return valkey_cluster.url
+
+
+@pytest.fixture(params=["one server", "a cluster"])
+def any_redis_url(request: pytest.FixtureRequest) -> str:
+    """Of both topologies, in turn."""
+    url: str = request.getfixturevalue("redis_url" if request.param == "one server" else "cluster_url")
     return url
 
 
@@ -125,15 +155,9 @@ def _started(make: Callable[[Path], S]) -> Iterator[S]:
             server = make(Path(folder))
             server.start()
         except ServerMissing as missing:
-            _do_without(str(missing))
+            do_without(str(missing))
         with running(server):
             yield server
-
-
-def _do_without(reason: str) -> NoReturn:
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 def _revived(server: S) -> S:

@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -23,8 +24,10 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from worker.attempt import Ending
-from worker.runtime import Runtime, connect
+from worker.connections import connect
+from worker.runtime import Runtime
 from worker.settings import WorkerSettings
+from worker.shares import ShareConsumer, Shares
 from worker.usage import Meter, Reporter
 from workloads.registry import Kind
 
@@ -51,8 +54,10 @@ class WorkerApp:
         self.settings = settings
         self.kinds = kinds
         self.drain = threading.Event()
+        queues = [queue_of(kind) for kind in dict.fromkeys(settings.worker_kinds or kinds)]
+        self.shares = Shares(queues, slots=settings.worker_concurrency, spare=settings.worker_spare_slots)
         self.celery = Celery("worker", broker=settings.broker, set_as_current=True)
-        self.celery.conf.update(_configuration(settings, kinds))
+        self.celery.conf.update(_configuration(settings, kinds, queues, self.shares))
         self.celery.task(name=TASK_NAME, acks_late=True, reject_on_worker_lost=True)(self._run)
         self._lock = threading.Lock()
         self._runtime: tuple[int, Runtime] | None = None
@@ -67,10 +72,13 @@ class WorkerApp:
     def run(self) -> int:
         """Work until SIGTERM; returns the exit code."""
         settings, name = self.settings, self.settings.worker_name
+        if settings.worker_concurrency < len(self.celery.conf.task_queues):
+            log.warning("Fewer slots than kinds: one may have to wait for another", action="few_slots")
         worker = self.celery.Worker(
             hostname=name if "@" in name else f"{name}@{socket.gethostname()}",
             pool=settings.worker_pool,
             concurrency=settings.worker_concurrency,
+            consumer_cls=partial(ShareConsumer, shares=self.shares),
             loglevel=settings.log_level.upper(),
             quiet=True,
             without_gossip=True,
@@ -114,8 +122,8 @@ class WorkerApp:
     def _on_ready(self, **_: Any) -> None:
         """Begin to report what is used; the pool has been forked by now. Comes again when the broker was away."""
         if self._reporter is None:
-            redis = connect(self.settings.redis_url, f"{self.settings.worker_name}-usage")
-            self._reporter = Reporter(redis, self.settings.worker_name, Meter(self._pool_pids))
+            nodes = connect(self.settings.redis_url, f"{self.settings.worker_name}-usage")
+            self._reporter = Reporter(nodes, self.settings.worker_name, Meter(self._pool_pids))
             self._reporter.start()
 
     def _on_process_init(self, **_: Any) -> None:
@@ -165,13 +173,15 @@ def _after(seconds: float, action: Callable[[], None]) -> None:
     timer.start()
 
 
-def _configuration(settings: WorkerSettings, kinds: Mapping[str, Kind]) -> dict[str, Any]:
-    consumed = settings.worker_kinds or tuple(kinds)
+def _configuration(
+    settings: WorkerSettings, kinds: Mapping[str, Kind], queues: list[str], shares: Shares
+) -> dict[str, Any]:
     longest_s = max((kind.time_limit_s for kind in kinds.values()), default=3600.0)
     return {
         "accept_content": ["json"],
         "broker_connection_retry_on_startup": True,
         "broker_transport_options": {
+            "queue_order_strategy": shares.cycle,
             "visibility_timeout": settings.visibility_timeout_s,
             "unacked_restore_throttle": 1,  # looked for every 10 s; by default every 100 s
             "socket_connect_timeout": 3,
@@ -180,7 +190,7 @@ def _configuration(settings: WorkerSettings, kinds: Mapping[str, Kind]) -> dict[
         "result_backend": None,
         "task_acks_late": True,
         "task_ignore_result": True,
-        "task_queues": [Queue(queue_of(kind)) for kind in consumed],  # type: ignore[no-untyped-call]
+        "task_queues": [Queue(queue) for queue in queues],  # type: ignore[no-untyped-call]
         "task_create_missing_queues": True,
         "task_reject_on_worker_lost": True,
         "task_serializer": "json",

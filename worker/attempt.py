@@ -23,6 +23,7 @@ from protocol.log import Log, Owned
 from worker.emitter import Emitter
 from worker.errors import AttemptLost, Cancelled, HandedBack, InvalidParams, TimeLimitReached, UpdateRefused
 from worker.flusher import Flusher
+from worker.flushers import Flushers
 from workloads.registry import Kind
 from workloads.updates import Chunk, Pause, Progress, Run
 
@@ -54,7 +55,7 @@ class Runner:
     """Runs attempts. `drain` is set when the worker is to give its tasks back."""
 
     log: Log
-    flusher: Flusher
+    flushers: Flusher | Flushers
     kinds: Mapping[str, Kind]
     lease_ms: int
     drain: threading.Event
@@ -67,7 +68,7 @@ class Runner:
             bound.info("Task not claimed", action="not_claimed", outcome=claim.outcome.value)
             return Outcome(Ending.DONE)
         bound.info("Attempt started", action="attempt_started", attempt=claim.attempt)
-        emitter = self.flusher.open(Owned(task, claim.epoch, claim.attempt), claim.n)
+        emitter = self.flushers.open(Owned(task, claim.epoch, claim.attempt), claim.n)
         try:
             outcome = self._attempt(emitter, kind, params, claim.failures)
             emitter.wait_flushed()
@@ -75,7 +76,7 @@ class Runner:
             bound.warning("Attempt lost", action="attempt_lost", attempt=claim.attempt, reason=str(error))
             return Outcome(Ending.DONE)
         finally:
-            self.flusher.close(emitter)
+            self.flushers.close(emitter)
         bound.info("Attempt ended", action="attempt_ended", attempt=claim.attempt, ending=outcome.ending.value)
         return outcome
 

@@ -8,25 +8,21 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
 
 import structlog
-from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
 
 from protocol.log import Log
+from protocol.nodes import Nodes
 from worker.attempt import Runner
+from worker.connections import address, connect
 from worker.flusher import Flusher
+from worker.flushers import Flushers
 from worker.settings import WorkerSettings
 from workloads.registry import Kind
 
 log = structlog.get_logger(__name__)
-
-_CONNECT_TIMEOUT_S: Final = 3.0
-_SOCKET_TIMEOUT_S: Final = 5.0
-"""Shorter than a lease: an answer that takes longer is asked for again, which append makes harmless."""
 
 
 class RedisUnreachable(Exception):
@@ -37,55 +33,43 @@ class RedisUnreachable(Exception):
 class Runtime:
     """The parts of one worker process."""
 
-    redis: Redis
-    flusher: Flusher
+    nodes: Nodes
+    flushers: Flushers
     runner: Runner
 
     @classmethod
     def start(cls, settings: WorkerSettings, kinds: Mapping[str, Kind], drain: threading.Event) -> Runtime:
-        """Connect lazily and start the flusher."""
-        # One for each task that claims, and the flusher's; beyond 100 redis-py would refuse.
-        redis = connect(settings.redis_url, settings.worker_name, max_connections=settings.worker_concurrency + 1)
-        tasks = Log(redis, partitions=settings.partitions, limits=settings.log_limits)
+        """Connect lazily; the flushers start with the first attempts."""
+        # To each server one for each task that claims, and the flushers'; beyond 100 redis-py would refuse.
+        most = settings.worker_concurrency + settings.partitions
+        nodes = connect(settings.redis_url, settings.worker_name, max_connections=most)
+        tasks = Log(nodes, partitions=settings.partitions, limits=settings.log_limits)
         # A thread cannot be ended; a pool process runs one task, and the main process starts another.
         on_stuck = _end_process if settings.worker_pool == "prefork" else None
-        flusher = Flusher(tasks, settings.emitter_limits, settings.flusher, on_stuck=on_stuck)
-        flusher.start()
-        return cls(redis, flusher, Runner(tasks, flusher, kinds, settings.lease_ms, drain))
+        make = partial(Flusher, tasks, settings.emitter_limits, settings.flusher, on_stuck=on_stuck)
+        flushers = Flushers(make, nodes, settings.partitions)
+        return cls(nodes, flushers, Runner(tasks, flushers, kinds, settings.lease_ms, drain))
 
     def stop(self) -> None:
         """Send what is left and disconnect."""
-        self.flusher.stop()
-        self.redis.close()
+        self.flushers.stop()
+        self.nodes.close()
 
 
 def _end_process() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def connect(url: str, name: str, *, max_connections: int = 1) -> Redis:
-    """A client whose every wait is bounded. It does not retry by itself: its callers know what may be sent again."""
-    redis: Redis = Redis.from_url(
-        url,
-        max_connections=max_connections,
-        client_name=name.replace(" ", "-"),
-        socket_connect_timeout=_CONNECT_TIMEOUT_S,
-        socket_timeout=_SOCKET_TIMEOUT_S,
-        retry=Retry(NoBackoff(), 0),
-    )
-    return redis
-
-
 def wait_for_redis(url: str, name: str, *, timeout_s: float) -> None:
     """Wait until Redis answers. Raises RedisUnreachable with address and reason after `timeout_s`."""
-    redis = connect(url, name)
-    at = "{host}:{port}".format(**{"host": "localhost", "port": 6379, **redis.connection_pool.connection_kwargs})
+    nodes = connect(url, name)
+    at = address(url)
     deadline = time.monotonic() + timeout_s
     backoff_s = 0.1
     try:
         while True:
             try:
-                redis.ping()
+                nodes.ping()
             except (RedisError, OSError) as error:
                 left_s = deadline - time.monotonic()
                 if left_s <= 0:
@@ -97,4 +81,4 @@ def wait_for_redis(url: str, name: str, *, timeout_s: float) -> None:
             else:
                 return
     finally:
-        redis.close()
+        nodes.close()

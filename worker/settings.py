@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from redis.connection import parse_url
 
 from protocol.calls import LogLimits
 from protocol.keys import PARTITIONS
+from protocol.slots import NO_CLUSTER_AS_BROKER, ClusterUrl, is_cluster
 from worker.emitter import EmitterLimits
 from worker.flusher import FlusherSettings
 
@@ -25,7 +26,7 @@ class WorkerSettings(BaseSettings):
 
     redis_url: str = "redis://127.0.0.1:6379/0"
     broker_url: str | None = Field(
-        default=None, description="Redis that carries the task messages; REDIS_URL when unset"
+        default=None, description="Redis that carries the task messages, never a cluster; REDIS_URL when unset"
     )
     partitions: int = Field(default=PARTITIONS, ge=1, le=4096)
     workloads: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -39,6 +40,12 @@ class WorkerSettings(BaseSettings):
     worker_concurrency: int = Field(default=8, ge=1, le=2_000, description="Tasks that run at the same time")
     worker_kinds: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Kinds to run, separated by commas; all when unset"
+    )
+    worker_spare_slots: int | None = Field(
+        default=None,
+        ge=0,
+        description="Tasks of one kind leave so many of WORKER_CONCURRENCY to kinds that run nothing; "
+        "when unset, one for each such kind",
     )
     worker_drain_s: float = Field(
         default=10.0,
@@ -72,9 +79,17 @@ class WorkerSettings(BaseSettings):
     @field_validator("redis_url", "broker_url")
     @classmethod
     def _names_a_redis(cls, value: str | None) -> str | None:
-        if value is not None:
+        if value is not None and is_cluster(value):
+            ClusterUrl(value)  # raises ValueError
+        elif value is not None:
             parse_url(value)  # type: ignore[no-untyped-call]  # raises ValueError
         return value
+
+    @model_validator(mode="after")
+    def _one_broker(self) -> Self:
+        if is_cluster(self.broker):
+            raise ValueError(NO_CLUSTER_AS_BROKER)
+        return self
 
     @property
     def broker(self) -> str:

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 import psutil
 import structlog
-from redis import Redis
 
+from protocol.nodes import Nodes
 from protocol.usage import CLEAN_EVERY, FORGOTTEN_MS, INTERVAL_S, KEY, Usage, forgotten
 
 log = structlog.get_logger(__name__)
@@ -68,8 +68,8 @@ class Meter:
 class Reporter:
     """Reports the worker `name` until it is stopped. Start it once, in the main process."""
 
-    def __init__(self, redis: Redis, name: str, meter: Meter) -> None:
-        self._redis: Any = redis
+    def __init__(self, nodes: Nodes, name: str, meter: Meter) -> None:
+        self._nodes = nodes
         self._name = name
         self._meter = meter
         self._memory_bytes = 0
@@ -91,19 +91,26 @@ class Reporter:
             self._try(partial(self._report, number))
             if self._ending.wait(INTERVAL_S):
                 break
-        self._try(lambda: self._redis.hdel(KEY, self._usage().field))
-        self._redis.close()
+        self._try(lambda: self._remove(self._usage().field))
+        self._nodes.close()
 
     def _report(self, number: int) -> None:
         if number % _MEMORY_EVERY == 0:
             self._memory_bytes = self._meter.memory_bytes()
         usage = self._usage()
-        with self._redis.pipeline(transaction=False) as pipe:
+        with self._nodes.at(KEY) as redis, redis.pipeline(transaction=False) as pipe:
             pipe.hset(KEY, usage.field, usage.encode())
             pipe.pexpire(KEY, FORGOTTEN_MS)
             pipe.execute()
-        if number % CLEAN_EVERY == 0 and (old := forgotten(self._redis.hgetall(KEY), usage.at_ms)):
-            self._redis.hdel(KEY, *old)
+        if number % CLEAN_EVERY == 0:
+            with self._nodes.at(KEY) as redis:
+                entries: Any = redis.hgetall(KEY)
+            self._remove(*forgotten(entries, usage.at_ms))
+
+    def _remove(self, *fields: str | bytes) -> None:
+        if fields:
+            with self._nodes.at(KEY) as redis:
+                redis.hdel(KEY, *fields)
 
     def _usage(self) -> Usage:
         return Usage(self._name, "worker", self._meter.cpu_s(), self._memory_bytes, time.time() * 1000)

@@ -95,7 +95,7 @@ class Sweeper:
         self._beat: float | None = None
         self._after: UUID | None = None
         self._noticed: dict[UUID, int] = {}
-        """When a sweep first saw that a task has no head or has ended, in Redis's Unix ms."""
+        """When a sweep first saw that a task has no head or has ended, in the Unix ms of the task's Redis."""
         self.counters = SweeperCounters()
 
     async def run(self) -> None:
@@ -127,15 +127,25 @@ class Sweeper:
         while True:
             rows = await self._sweeps.unfinished(_PAGE, self._after)
             if rows:
-                now, heads = await self._tasks.heads([row.id for row in rows])
-                for row, head in zip(rows, heads, strict=True):
+                seen = await self._tasks.heads([row.id for row in rows])
+                for row, sighting in zip(rows, seen, strict=True):
+                    if sighting is None:
+                        continue
+                    head, now = sighting.head, sighting.now_ms
                     if head is None or head.closed:
                         self._noticed[row.id] = noticed.get(row.id, now)
                     await self._look_at(row, head, now)
+                self._unseen(seen.count(None))
                 self._after = rows[-1].id
             if len(rows) < _PAGE:
                 self._after = None
                 return
+
+    def _unseen(self, tasks: int) -> None:
+        """A node of Redis does not answer: its tasks wait, and those of the others do not."""
+        if tasks:
+            self.counters.failures += 1
+            log.warning("Redis does not answer for some tasks", action="not_looked_at", tasks=tasks)
 
     async def _look_at(self, row: Unfinished, head: Head | None, now_ms: int) -> None:
         try:

@@ -2,5 +2,6 @@
 
 Pure are `frames` (bytes to events), `fold` (events to changes, rows and changes to rows) and `entries`; `batcher`
 decides when to write. `streams` talks to the consumer group, `writer` commits and acknowledges, `consumer` puts them
-together under a `supervisor`, `dead_letters` keeps what cannot be applied. `read` answers from rows and heads.
+together under a `supervisor`, and `lanes` has one or more of those for all partitions. `dead_letters` keeps what cannot
+be applied. `read` answers from rows and heads.
 """

@@ -24,6 +24,7 @@ from api.projection.status import Counters, ProjectionSettings, ProjectionStatus
 from api.projection.streams import GroupStreams
 from api.projection.supervisor import Supervisor
 from api.projection.writer import Apply, Writer
+from protocol.async_nodes import AsyncNodes
 
 log = structlog.get_logger(__name__)
 
@@ -35,11 +36,14 @@ _FIRST_ENTRY_BYTES: Final = 64 * 1024.0
 
 
 class Projection:
-    """Reads `partitions` as `consumer` of `group` and hands what they change to `apply`. `redis` must not decode."""
+    """Reads `partitions` as `consumer` of `group` and hands what they change to `apply`. `redis` must not decode.
+
+    The partitions are on one server; `Lanes` is for all of them, wherever they are.
+    """
 
     def __init__(
         self,
-        redis: Redis,
+        redis: Redis | AsyncNodes,
         apply: Apply,
         *,
         partitions: Sequence[int],
@@ -55,7 +59,6 @@ class Projection:
         self._supervisor = Supervisor(self._set, self._counters, clock)
         self._streams = GroupStreams(redis, partitions, group, consumer)
         self._writer = Writer(
-            redis,
             self._streams,
             apply,
             supervisor=self._supervisor,

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from redis.asyncio import Redis
 
 from api.projection.entries import Entry
 from api.projection.replies import Item, items
 from protocol import keys
+from protocol.async_nodes import AsyncNodes, nodes_of
 
 MAX_DEAD_LETTERS: Final = 1_000
 """A partition keeps about so many, the newest: a producer gone wrong must not fill the memory of Redis."""
@@ -40,28 +41,35 @@ async def bury(redis: Redis, group: str, entry: Entry, error: str) -> None:
         await pipe.execute()
 
 
-async def list_dead(redis: Redis, partitions: Iterable[int], *, limit: int = 100) -> list[DeadLetter]:
+async def list_dead(redis: Redis | AsyncNodes, partitions: Iterable[int], *, limit: int = 100) -> list[DeadLetter]:
     """At most `limit` dead letters of each partition, oldest first."""
-    found = []
+    found: list[DeadLetter] = []
     for partition in partitions:
-        reply = await redis.xrange(keys.dead(partition), count=limit)
-        found += [_letter(partition, item) for item in items(reply)]
+        found += await _read(nodes_of(redis), partition, "-", "+", limit)
     return found
 
 
-async def replay(redis: Redis, partition: int, letter_id: str) -> bool:
+async def replay(redis: Redis | AsyncNodes, partition: int, letter_id: str) -> bool:
     """Append the entry to its partition stream again and drop the dead letter; False when there is no such letter.
 
     Sending twice is harmless: applying an event again changes nothing.
     """
-    reply = await redis.xrange(keys.dead(partition), letter_id, letter_id)
-    for item in items(reply):
-        async with redis.pipeline(transaction=True) as pipe:
-            pipe.xadd(keys.events(partition), dict(_letter(partition, item).fields.items()))
-            pipe.xdel(keys.dead(partition), letter_id)
-            await pipe.execute()
-        return True
-    return False
+    nodes = nodes_of(redis)
+    found = await _read(nodes, partition, letter_id, letter_id, 1)
+
+    def move(pipe: Any) -> None:
+        pipe.xadd(keys.events(partition), dict(found[0].fields.items()))
+        pipe.xdel(keys.dead(partition), letter_id)
+
+    if found:
+        await nodes.ask(keys.dead(partition), move, transaction=True)
+    return bool(found)
+
+
+async def _read(nodes: AsyncNodes, partition: int, first: str, last: str, limit: int) -> list[DeadLetter]:
+    name = keys.dead(partition)
+    (reply,) = await nodes.ask(name, lambda pipe: pipe.xrange(name, first, last, count=limit))
+    return [_letter(partition, item) for item in items(reply)]
 
 
 def _letter(partition: int, item: Item) -> DeadLetter:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
+
+LEAST_EVENTS: Final = 500
+"""A batch of one lane: a commit takes about as long for one event as for so many."""
+_LEAST_BYTES: Final = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,16 @@ class ProjectionSettings:
     stall_s: float = 30.0
     """A loop that gave no sign for so long stands still. More than any single wait of a loop."""
     drain_timeout_s: float = 20.0
+
+    def shared_by(self, lanes: int) -> ProjectionSettings:
+        """For each of so many that write side by side: together their batches hold about what one would."""
+        if lanes == 1:
+            return self
+        return replace(
+            self,
+            max_events=max(LEAST_EVENTS, self.max_events // lanes),
+            max_bytes=max(_LEAST_BYTES, self.max_bytes // lanes),
+        )
 
 
 @dataclass(slots=True)
@@ -80,3 +94,20 @@ class ProjectionStatus:
     def as_json(self) -> dict[str, Any]:
         """For /stats."""
         return asdict(self) | {"lag": {str(key): value for key, value in self.lag.items()}, "total_lag": self.total_lag}
+
+
+def together(parts: Sequence[ProjectionStatus]) -> ProjectionStatus:
+    """The status of parts that share the partitions."""
+    if len(parts) == 1:
+        return parts[0]
+    names = parts[0].counters
+    counters = {name: sum(part.counters[name] for part in parts) for name in names}
+    counters["last_flush_ms"] = max(part.counters["last_flush_ms"] for part in parts)
+    return ProjectionStatus(
+        healthy=all(part.healthy for part in parts),
+        storage_error=next((part.storage_error for part in parts if part.storage_error), None),
+        redis_error=next((part.redis_error for part in parts if part.redis_error), None),
+        lag={partition: lag for part in parts for partition, lag in part.lag.items()},
+        waiting_events=sum(part.waiting_events for part in parts),
+        counters=counters,
+    )

@@ -1,6 +1,6 @@
 """The consumer group on the partition streams: read, claim, acknowledge, trim, measure.
 
-One `GroupStreams` reads partitions that live on one node (on Redis Cluster, one a slot); it knows nothing of what the
+One `GroupStreams` reads partitions that are on one server (on a cluster, one partition); it knows nothing of what the
 entries say. Every call is bounded in time. A group that Redis has forgotten is made again, at id 0: what the stream
 still holds is then delivered again, and applying it again changes nothing.
 """
@@ -8,7 +8,8 @@ still holds is then delivered again, and applying it again changes nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import groupby
@@ -19,9 +20,11 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from api.projection import dead_letters
 from api.projection.entries import Entry
 from api.projection.replies import deliveries, items, items_by_stream
 from protocol import keys
+from protocol.async_nodes import AsyncNodes, nodes_of
 
 log = structlog.get_logger(__name__)
 
@@ -54,20 +57,20 @@ class GroupStreams:
     Every method raises redis.RedisError, and TimeoutError when Redis does not answer in time.
     """
 
-    def __init__(self, redis: Redis, partitions: Sequence[int], group: str, consumer: str) -> None:
-        self._redis = redis
+    def __init__(self, redis: Redis | AsyncNodes, partitions: Sequence[int], group: str, consumer: str) -> None:
+        self._nodes = nodes_of(redis)
         self._partitions = {keys.events(partition): partition for partition in partitions}
         self.group = group
         self.consumer = consumer
         self._ensured = False
-        self._forget = redis.register_script(files(__package__).joinpath("forget_idle.lua").read_text())
+        self._forget = files(__package__).joinpath("forget_idle.lua").read_text()
 
     async def ensure(self) -> None:
         """Make the group, at id 0, on every stream that lacks it."""
-        async with asyncio.timeout(CALL_TIMEOUT_S):
+        async with self._server() as redis:
             for stream in self._partitions:
                 try:
-                    await self._redis.xgroup_create(stream, self.group, id="0", mkstream=True)
+                    await redis.xgroup_create(stream, self.group, id="0", mkstream=True)
                 except ResponseError as error:
                     if not str(error).startswith("BUSYGROUP"):
                         raise
@@ -81,10 +84,8 @@ class GroupStreams:
             await self.ensure()
         streams: dict[Any, Any] = dict.fromkeys(self._partitions, ">")
         try:
-            async with asyncio.timeout(CALL_TIMEOUT_S + block_ms / 1000):
-                reply = await self._redis.xreadgroup(
-                    self.group, self.consumer, streams, count=count, block=max(1, block_ms)
-                )
+            async with self._server(CALL_TIMEOUT_S + block_ms / 1000) as redis:
+                reply = await redis.xreadgroup(self.group, self.consumer, streams, count=count, block=max(1, block_ms))
         except ResponseError as error:
             await self._recover(error)
             return []
@@ -114,8 +115,8 @@ class GroupStreams:
         claimed = []
         for stream, names in groupby(sorted(wanted), itemgetter(0)):
             ids = [key for _, key in names]
-            async with asyncio.timeout(CALL_TIMEOUT_S):
-                taken = await self._redis.xclaim(stream, self.group, self.consumer, min_idle_ms, [*ids])
+            async with self._server() as redis:
+                taken = await redis.xclaim(stream, self.group, self.consumer, min_idle_ms, [*ids])
             partition = self._partitions[stream]
             claimed += [Entry(partition, key, fields, found[stream, key]) for key, fields in items(taken)]
         return claimed
@@ -128,7 +129,7 @@ class GroupStreams:
         pending = await self._each(
             lambda pipe, stream: pipe.xpending_range(stream, self.group, "-", "+", MAX_HELD, self.consumer)
         )
-        async with asyncio.timeout(CALL_TIMEOUT_S), self._redis.pipeline(transaction=False) as pipe:
+        async with self._server() as redis, redis.pipeline(transaction=False) as pipe:
             for stream, reply in pending:
                 if mine := deliveries(reply):
                     pipe.xclaim(stream, self.group, self.consumer, 0, [*mine], retrycount=1, justid=True)
@@ -136,7 +137,7 @@ class GroupStreams:
 
     async def ack(self, entries: Iterable[Entry]) -> int:
         """Acknowledge `entries`; returns how many were pending."""
-        async with asyncio.timeout(CALL_TIMEOUT_S), self._redis.pipeline(transaction=False) as pipe:
+        async with self._server() as redis, redis.pipeline(transaction=False) as pipe:
             for stream, ids in _by_stream(entries):
                 pipe.xack(stream, self.group, *ids)
             return sum(await pipe.execute())
@@ -160,7 +161,7 @@ class GroupStreams:
                 undelivered = max(0, await self._length(stream) - pending)
             lags.append(Lag(self._partitions[stream], undelivered, pending))
             cuts.append((stream, _first_to_keep(info["last-delivered-id"], summaries[stream]["min"])))
-        async with asyncio.timeout(CALL_TIMEOUT_S), self._redis.pipeline(transaction=False) as pipe:
+        async with self._server() as redis, redis.pipeline(transaction=False) as pipe:
             for stream, first in cuts:
                 pipe.xtrim(stream, minid=first, approximate=False)
             await pipe.execute()
@@ -168,34 +169,51 @@ class GroupStreams:
 
     async def forget_idle(self) -> int:
         """Drop consumers of the group whose process is gone and that have nothing pending."""
-        async with asyncio.timeout(CALL_TIMEOUT_S):
-            return sum([await self._forget([stream], [self.group, GONE_AFTER_MS]) for stream in self._partitions])
+        forgotten = 0
+        async with self._server() as redis:
+            for stream in self._partitions:
+                answer: Any = redis.eval(self._forget, 1, stream, self.group, GONE_AFTER_MS)
+                forgotten += await answer
+        return forgotten
+
+    async def bury(self, entry: Entry, error: str) -> None:
+        """Make a dead letter of `entry`."""
+        async with self._server() as redis:
+            await dead_letters.bury(redis, self.group, entry, error)
 
     async def leave(self) -> None:
         """Drop this consumer where it has nothing pending. Only when nothing reads or claims in its name any more."""
         pending = await self._each(
             lambda pipe, stream: pipe.xpending_range(stream, self.group, "-", "+", 1, self.consumer)
         )
-        async with asyncio.timeout(CALL_TIMEOUT_S), self._redis.pipeline(transaction=False) as pipe:
+        async with self._server() as redis, redis.pipeline(transaction=False) as pipe:
             for stream, found in pending:
                 if not found:
                     pipe.xgroup_delconsumer(stream, self.group, self.consumer)
             await pipe.execute()
 
     async def _length(self, stream: str) -> int:
-        async with asyncio.timeout(CALL_TIMEOUT_S):
-            return await self._redis.xlen(stream)
+        async with self._server() as redis:
+            return await redis.xlen(stream)
+
+    @asynccontextmanager
+    async def _server(self, timeout_s: float = CALL_TIMEOUT_S) -> AsyncIterator[Redis]:
+        """The server of the partitions, for a call that takes at most `timeout_s`."""
+        async with self._nodes.at(next(iter(self._partitions))) as redis, asyncio.timeout(timeout_s):
+            yield redis
 
     async def _each(self, command: Any) -> list[tuple[str, Any]]:
         """Run `command(pipe, stream)` for every stream in one round trip; makes missing groups, and leaves them out."""
         if not self._ensured:
             await self.ensure()
-        async with asyncio.timeout(CALL_TIMEOUT_S), self._redis.pipeline(transaction=False) as pipe:
+        async with self._server() as redis, redis.pipeline(transaction=False) as pipe:
             for stream in self._partitions:
                 command(pipe, stream)
             replies = await pipe.execute(raise_on_error=False)
-        errors = [reply for reply in replies if isinstance(reply, Exception)]
-        for error in sorted(errors, key=_is_missing)[:1]:  # one that is not mended by making groups comes first
+            for error in replies:  # one that is not mended by making groups
+                if isinstance(error, Exception) and not _is_missing(error):
+                    raise error
+        for error in [reply for reply in replies if isinstance(reply, Exception)][:1]:
             await self._recover(error)
         return [(s, r) for s, r in zip(self._partitions, replies, strict=True) if not isinstance(r, Exception)]
 

@@ -13,10 +13,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 
 import structlog
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from api.projection import dead_letters
 from api.projection.entries import Entry, Parsed
 from api.projection.fold import merge
 from api.projection.status import Counters, ProjectionSettings
@@ -36,7 +34,6 @@ class Writer:
 
     def __init__(
         self,
-        redis: Redis,
         streams: GroupStreams,
         apply: Apply,
         *,
@@ -46,7 +43,6 @@ class Writer:
         counters: Counters,
         clock: Callable[[], float],
     ) -> None:
-        self._redis = redis
         self._streams = streams
         self._apply = apply
         self._supervisor = supervisor
@@ -72,7 +68,7 @@ class Writer:
 
     async def bury(self, entry: Entry, error: str) -> None:
         """Make a dead letter of `entry`."""
-        await dead_letters.bury(self._redis, self._streams.group, entry, error)
+        await self._streams.bury(entry, error)
         self._counters.dead_letters += 1
         log.error("Entry is a dead letter", action="dead_letter", partition=entry.partition, id=entry.id, reason=error)
 

@@ -13,7 +13,7 @@ from api.dispatch.dispatcher import Dispatcher
 from api.dispatch.sweeper import Sweeper
 from api.errors import NotFound
 from api.live.session import Live
-from api.projection.consumer import Projection
+from api.projection.lanes import Lanes
 from api.projection.read import TaskReader
 from api.routes.readiness import Readiness
 from api.routes.sockets import Sockets
@@ -31,7 +31,7 @@ class Services:
     sweeper: Sweeper
     tasks: TaskReader
     live: Live
-    projection: Projection
+    projection: Lanes
     sockets: Sockets
     usage: UsageBoard
     readiness: Readiness

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import sqlite3
 from dataclasses import dataclass
 from typing import Final
@@ -18,6 +20,11 @@ class Workers:
     cpu_s: float
     memory_bytes: int
     at_ms: float | None
+
+
+def own_name() -> str:
+    """Of this process: its host, and its pid there."""
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def report(connection: sqlite3.Connection, name: str, now: float, cpu_s: float, memory_bytes: int) -> None:
@@ -38,3 +45,11 @@ def reported(connection: sqlite3.Connection, now: float) -> Workers:
         FROM workers WHERE beat >= ?
     """
     return Workers(*connection.execute(query, (now - SILENT_MS,)).fetchone())
+
+
+def newest_report_here(connection: sqlite3.Connection) -> float | None:
+    """When a worker of this host last reported, in Unix milliseconds."""
+    here = f"{socket.gethostname()}:"
+    query = "SELECT max(beat) FROM workers WHERE substr(name, 1, ?) = ?"
+    (at_ms,) = connection.execute(query, (len(here), here)).fetchone()
+    return None if at_ms is None else float(at_ms)

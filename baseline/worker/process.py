@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import socket
 import threading
 from typing import Final
 
 import structlog
 
 from baseline.settings import BaselineSettings
+from baseline.storage import workers
 from baseline.storage.claims import Claimed
 from baseline.storage.schema import UnusableFile, migrate
 from baseline.telemetry import configure_logging
@@ -52,7 +51,7 @@ def work(settings: BaselineSettings) -> int:
     desk = Desk(
         settings.baseline_db,
         DeskSettings(
-            name=f"{socket.gethostname()}:{os.getpid()}",
+            name=workers.own_name(),
             places=settings.baseline_concurrency,
             lease_ms=settings.baseline_lease_ms,
             kept_tasks=settings.baseline_kept_tasks,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final
 
-from redis.asyncio import Redis
-
+from api.connections import connect_all
+from protocol.async_nodes import AsyncNodes
 from protocol.keys import PARTITIONS, dead, events
 from tests.chaos.histories import check_history, check_log
 from tests.chaos.leaks import check_stats, connected
@@ -22,16 +23,22 @@ _POLL_S: Final = 0.5
 
 async def check(system: Stack, record: Record, *, settle_s: float) -> list[str]:
     """Every problem found, as a sentence."""
-    async with connected(system.postgres) as database, Redis.from_url(system.valkey.url) as redis:
+    redis = connect_all(system.redis_url, "checker", retries=1)
+    async with connected(system.postgres) as database, aclosing(redis):
         problems = await _settled(database, redis, record, settle_s)
         problems += await _check_tasks(database, redis, record)
-        dead_letters = sum([await redis.xlen(dead(partition)) for partition in range(PARTITIONS)])
+        dead_letters = sum([await _length(redis, dead(partition)) for partition in range(PARTITIONS)])
         if dead_letters:
             problems.append(f"{dead_letters} dead letters")
     return problems + await check_stats(system)
 
 
-async def _check_tasks(database: Any, redis: Redis, record: Record) -> list[str]:
+async def _length(redis: AsyncNodes, stream: str) -> int:
+    (length,) = await redis.ask(stream, lambda pipe: pipe.xlen(stream))
+    return int(length)
+
+
+async def _check_tasks(database: Any, redis: AsyncNodes, record: Record) -> list[str]:
     """Each task against what was asked for, and each transcript against its task."""
     rows = {str(row["id"]): row for row in await database.fetch("SELECT * FROM tasks")}
     archive: dict[str, list[Any]] = {}
@@ -54,12 +61,12 @@ async def _check_tasks(database: Any, redis: Redis, record: Record) -> list[str]
     return problems
 
 
-async def _settled(database: Any, redis: Redis, record: Record, settle_s: float) -> list[str]:
+async def _settled(database: Any, redis: AsyncNodes, record: Record, settle_s: float) -> list[str]:
     """Wait until every task has ended and projection has caught up."""
     deadline = time.monotonic() + settle_s
     while True:
         open_tasks = await database.fetch("SELECT id, state, attempt FROM tasks WHERE finished_at IS NULL")
-        lag = sum([await redis.xlen(events(partition)) for partition in range(PARTITIONS)])
+        lag = sum([await _length(redis, events(partition)) for partition in range(PARTITIONS)])
         if not open_tasks and not lag and record.accepted:
             return []
         if time.monotonic() > deadline:

@@ -46,6 +46,9 @@ def _pick(system: Stack, dice: random.Random, *, wipes: bool) -> Fault:
         *_on_server("valkey", system.valkey, away_s=away_s, may_lose_data=True),
         *_on_server("postgres", system.postgres, away_s=away_s, may_lose_data=False),
     ]
+    if system.cluster is not None:
+        number = dice.randrange(len(system.cluster.nodes))
+        faults += _on_server(f"node-{number}", system.cluster.nodes[number], away_s=away_s, may_lose_data=True)
     if wipes:
         faults.append(Fault(3, "valkey", f"wipe valkey {away_s:.1f} s", _wiping(system.valkey, away_s), True))
     return dice.choices(faults, weights=[fault.weight for fault in faults])[0]

@@ -8,10 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from redis.asyncio import Redis
-
 from api.projection.fold import fold, merge
 from api.projection.frames import event_of
+from protocol.async_nodes import AsyncNodes
 from protocol.events import Event, parse_event
 from protocol.keys import PARTITIONS, TaskKeys
 from protocol.log import AsyncLog
@@ -107,7 +106,7 @@ def check_fold(task: str, row: Mapping[str, Any], archive: Sequence[Any]) -> lis
     return problems
 
 
-async def check_log(task: str, archive: Sequence[Any], redis: Redis) -> list[str]:
+async def check_log(task: str, archive: Sequence[Any], redis: AsyncNodes) -> list[str]:
     """What Redis holds of the task agrees with the archive."""
     page = await AsyncLog(redis, partitions=PARTITIONS).read(UUID(task), 0, 10**6)
     known = {event["seq"]: parse_event(encoded(task, event)) for event in archive}
@@ -118,7 +117,8 @@ async def check_log(task: str, archive: Sequence[Any], redis: Redis) -> list[str
             break
     if page.head is not None and not page.head.closed:
         problems.append(f"{task}: the row has ended, the head is open")
-    if page.head is None and await redis.exists(TaskKeys.of(UUID(task)).log):
+    name = TaskKeys.of(UUID(task)).log
+    if page.head is None and await redis.ask(name, lambda pipe: pipe.exists(name)) != [0]:
         problems.append(f"{task}: a log without a head")
     return problems
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
@@ -42,15 +42,19 @@ async def check_stats(system: Stack) -> list[str]:
 
 async def check_connections(system: Stack) -> list[str]:
     """After the last process of ours has ended, the servers have no client but us."""
-    async with connected(system.postgres) as database, Redis.from_url(system.valkey.url) as redis:
+    servers = [system.valkey, *(system.cluster.nodes if system.cluster else [])]
+    async with connected(system.postgres) as database, AsyncExitStack() as stack:
+        redises = [await stack.enter_async_context(Redis.from_url(server.url)) for server in servers]
 
         async def held() -> list[str]:
             backends = await database.fetch(
                 "SELECT application_name, state FROM pg_stat_activity"
                 " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
             )
-            own = await redis.client_id()
-            clients = [client for client in await redis.client_list() if int(client["id"]) != own]
+            clients = []
+            for redis in redises:
+                own = await redis.client_id()
+                clients += [client for client in await redis.client_list() if int(client["id"]) != own]
             return [
                 *(f"PostgreSQL has a connection of {row['application_name']!r}, {row['state']}" for row in backends),
                 *(f"Redis has a client {client['name']!r}, {client['cmd']}" for client in clients),

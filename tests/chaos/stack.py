@@ -18,6 +18,7 @@ from local.ports import free_port
 from local.server import running
 from local.servers import Postgres, Valkey
 from local.waiting import wait_until
+from tests.support.cluster import ValkeyCluster, cluster
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 _READY_S: Final = 40.0
@@ -83,13 +84,25 @@ class Stack:
     """Servers, replicas and workers. `urls` are the replicas' base URLs."""
 
     def __init__(
-        self, folder: Path, postgres: Postgres, valkey: Valkey, *, replicas: int, workers: int, lease_ms: int
+        self,
+        folder: Path,
+        postgres: Postgres,
+        valkey: Valkey,
+        nodes: ValkeyCluster | None,
+        *,
+        replicas: int,
+        workers: int,
+        lease_ms: int,
     ) -> None:
         self.postgres = postgres
         self.valkey = valkey
+        """All that there is of Redis; with a `cluster`, what carries the messages."""
+        self.cluster = nodes
+        self.redis_url = valkey.url if nodes is None else nodes.url
         ports = [free_port() for _ in range(replicas)]
         self.urls = [f"http://127.0.0.1:{port}" for port in ports]
-        shared = {"DATABASE_URL": postgres.url, "REDIS_URL": valkey.url, "LOG_FORMAT": "json", "PYTHONUNBUFFERED": "1"}
+        servers = {"DATABASE_URL": postgres.url, "REDIS_URL": self.redis_url, "BROKER_URL": valkey.url}
+        shared = {**servers, "LOG_FORMAT": "json", "PYTHONUNBUFFERED": "1"}
         self.apis = [
             Part(f"api-{i}", "api", {**shared, "API_PORT": str(port), "REPLICA": f"api-{i}"}, folder / f"api-{i}.log")
             for i, port in enumerate(ports)
@@ -133,6 +146,8 @@ class Stack:
         for server in (self.valkey, self.postgres):
             server.resume()
             server.start()
+        if self.cluster is not None:
+            self.cluster.revive()
         for part in self.parts:
             part.resume()
             if not part.running:
@@ -150,13 +165,16 @@ class Stack:
 
 
 @contextmanager
-def stack(folder: Path, *, replicas: int = 2, workers: int = 2, lease_ms: int = 10_000) -> Iterator[Stack]:
-    """A running system in `folder`; ended afterwards, whatever happens."""
+def stack(
+    folder: Path, *, replicas: int = 2, workers: int = 2, lease_ms: int = 10_000, clustered: bool = False
+) -> Iterator[Stack]:
+    """A running system in `folder`; ended afterwards, whatever happens. `clustered`: on a Redis Cluster."""
     with ExitStack() as exits:
         postgres = exits.enter_context(running(Postgres(folder / "postgres", durable=False)))
         valkey = exits.enter_context(running(Valkey(folder / "valkey")))
+        nodes = exits.enter_context(cluster()) if clustered else None
         migrations.upgrade(postgres.url)
-        system = Stack(folder, postgres, valkey, replicas=replicas, workers=workers, lease_ms=lease_ms)
+        system = Stack(folder, postgres, valkey, nodes, replicas=replicas, workers=workers, lease_ms=lease_ms)
         for part in system.parts:
             exits.callback(part.kill)
         system.start()

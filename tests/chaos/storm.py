@@ -196,6 +196,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--followers", type=int, default=4)
     parser.add_argument("--replicas", type=int, default=2)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--cluster", action="store_true", help="on a Redis Cluster of three nodes, which are hurt too")
     parser.add_argument("--wipes", action="store_true", help="let Redis lose all of its data, too")
     parser.add_argument("--keep", type=Path, help="keep data and logs in this folder")
     return parser.parse_args(arguments)
@@ -206,7 +207,8 @@ def _storm_in(folder: Path, options: argparse.Namespace) -> tuple[Record, list[s
     adopt_orphans()
     before = descendants()
     load = {"tasks": options.tasks, "seconds": options.seconds, "followers": options.followers}
-    with stack(folder, replicas=options.replicas, workers=options.workers) as system:
+    parts = {"replicas": options.replicas, "workers": options.workers, "clustered": options.cluster}
+    with stack(folder, **parts) as system:
         record, problems = asyncio.run(weather(system, seed=options.seed, wipes=options.wipes, **load))
         record.stuck = system.end()
         problems += [f"{name} had to be killed at the end" for name in record.stuck]

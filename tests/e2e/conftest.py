@@ -13,8 +13,9 @@ from tests.support.system import Api, System, system
 
 
 @pytest.fixture(scope="session")
-def whole_system() -> Iterator[System]:
-    with system() as made:
+def whole_system(request: pytest.FixtureRequest) -> Iterator[System]:
+    """Its parameter: whether the tasks are on `one server`, or on `a cluster`."""
+    with system(clustered=getattr(request, "param", "one server") == "a cluster") as made:
         yield made
 
 

@@ -13,14 +13,19 @@ import httpx
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.projection.status import ProjectionSettings
 from api.storage.archive import Archive
 from api.storage.changes import TaskRow
 from api.storage.tasks import TaskStore
+from protocol.keys import PARTITIONS
 from tests.support.follower import Follower
-from tests.support.system import ROOT, Api
+from tests.support.system import ROOT, Api, System
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.xdist_group("e2e")
+pytestmark = [
+    pytest.mark.xdist_group("e2e"),
+    pytest.mark.parametrize("whole_system", ["one server", "a cluster"], indirect=True, scope="session"),
+]
 
 TEXT: Final = "Fog at four; FOG at five.\nThe foghorn (a good one) was moored: too late, o fog!\n" * 3
 
@@ -163,7 +168,7 @@ async def test_five_followers_see_every_match_of_a_document(
 
 
 async def test_two_thousand_updates_a_second_reach_everyone_and_cost_the_database_no_more_than_a_few_statements(
-    replicas: tuple[Api, Api], http: httpx.AsyncClient, written: AsyncEngine
+    replicas: tuple[Api, Api], http: httpx.AsyncClient, written: AsyncEngine, whole_system: System
 ) -> None:
     updates = 6_000
     statements, started = counted(replicas, "statements"), time.monotonic()
@@ -174,8 +179,9 @@ async def test_two_thousand_updates_a_second_reach_everyone_and_cost_the_databas
         assert [int(chunk[:6]) for chunk in follower.chunks] == list(range(updates)), follower.name
     await assert_written(written, followed)
     statements, elapsed_s = counted(replicas, "statements") - statements, time.monotonic() - started
-    # A replica writes once a second and when 2,000 events wait; a write is three statements.
-    writes = len(replicas) * (elapsed_s + 5) + len(followed.events) / 2_000
+    # A replica writes once a second and when so many events wait; a write is three statements.
+    batch = ProjectionSettings().shared_by(1 if whole_system.cluster is None else PARTITIONS).max_events
+    writes = len(replicas) * (elapsed_s + 5) + len(followed.events) / batch
     assert 0 < statements <= 3 * writes
     assert sum(api.stats()["sessions"]["backstop_heals"] + api.stats()["sessions"]["gaps"] for api in replicas) == 0
 

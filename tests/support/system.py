@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -21,6 +20,8 @@ from local.children import kill_tree, spawn, wait_until
 from local.ports import free_port
 from local.server import ServerMissing, running
 from local.servers import Postgres, Valkey, postgres_programs
+from tests.support.absent import do_without
+from tests.support.cluster import ValkeyCluster, cluster
 
 P = TypeVar("P", bound="Process")
 
@@ -113,12 +114,17 @@ class Api(Process):
 class System:
     """Servers in `folder`, and the processes that were started on them."""
 
-    def __init__(self, folder: Path, postgres: Postgres, valkey: Valkey, exits: ExitStack) -> None:
+    def __init__(
+        self, folder: Path, postgres: Postgres, valkey: Valkey, exits: ExitStack, nodes: ValkeyCluster | None = None
+    ) -> None:
         self.folder = folder
         self.postgres = postgres
         self.valkey = valkey
+        self.cluster = nodes
         self._exits = exits
         self._settings = {"DATABASE_URL": postgres.url, "REDIS_URL": valkey.url}
+        if nodes is not None:
+            self._settings |= {"REDIS_URL": nodes.url, "BROKER_URL": valkey.url}
 
     def api(self, name: str, **settings: str) -> Api:
         """A replica that is started, not yet ready, and ended with the system."""
@@ -147,8 +153,8 @@ class System:
 
 
 @contextmanager
-def system() -> Iterator[System]:
-    """Servers that are migrated and empty; all is ended afterwards."""
+def system(*, clustered: bool = False) -> Iterator[System]:
+    """Servers that are migrated and empty; all is ended afterwards. `clustered`: the tasks are on a Redis Cluster."""
     with ExitStack() as exits:
         folder = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="tests-")))
         try:
@@ -156,9 +162,10 @@ def system() -> Iterator[System]:
             exits.enter_context(running(valkey))
             exits.enter_context(running(postgres))
         except ServerMissing as missing:
-            (pytest.fail if os.environ.get("CI") else pytest.skip)(str(missing))
+            do_without(str(missing))
+        nodes = exits.enter_context(cluster()) if clustered else None
         migrations.upgrade(postgres.url)
-        yield System(folder, postgres, valkey, exits)
+        yield System(folder, postgres, valkey, exits, nodes)
 
 
 def _record(line: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from protocol.events import State, encode_body, status_data
 from protocol.head import ClaimOutcome, Outcome
 from protocol.keys import PARTITIONS, TaskKeys
 from protocol.log import Log, Owned
+from protocol.nodes import Nodes, nodes_of
 
 LEASE_MS: Final = 60_000
 
@@ -30,11 +31,11 @@ LEASE_MS: Final = 60_000
 class Writer:
     """A task that is created and claimed. Its chunks have the data 1, 2, 3 and so on."""
 
-    def __init__(self, redis: Redis, task: UUID | None = None, *, limits: LogLimits | None = None) -> None:
+    def __init__(self, redis: Redis | Nodes, task: UUID | None = None, *, limits: LogLimits | None = None) -> None:
         self.task = task or uuid4()
         self.keys = TaskKeys.of(self.task)
         self.seq = 0
-        self._redis = redis
+        self._nodes = nodes_of(redis)
         self._log = Log(redis, partitions=PARTITIONS, limits=limits)
         self._chunks = 0
         self.epoch = secrets.token_hex(8)
@@ -77,14 +78,15 @@ class Writer:
             self.seq += 1
             self._n += 1
             event = f'{{"task":"{self.task}","seq":{self.seq},'.encode() + self._chunk().data
-            with self._redis.pipeline() as pipe:
+            with self._nodes.at(self.keys.head) as redis, redis.pipeline() as pipe:
                 pipe.xadd(self.keys.log, {"e": event}, id=f"{self.seq}-0")
                 pipe.hset(self.keys.head, mapping={"seq": self.seq, "n": self._n})
                 pipe.execute()
 
     def expire(self) -> None:
         """What the linger time does after the end: Redis forgets the task."""
-        self._redis.delete(self.keys.head, self.keys.log)
+        with self._nodes.at(self.keys.head) as redis:
+            redis.delete(self.keys.head, self.keys.log)
 
     def _chunk(self) -> Body:
         self._chunks += 1

@@ -15,7 +15,7 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.app import connect
+from api.connections import connect
 from api.dispatch.attempts import Attempts
 from api.dispatch.broker import Broker, queue_of
 from api.dispatch.dispatcher import Dispatcher

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.app import _ArchiveHistory, connect
+from api.app import _ArchiveHistory
+from api.connections import connect_all
 from api.live.ending import end
 from api.live.hub import Hub
 from api.live.reader import Reader
@@ -22,7 +23,7 @@ from protocol.log import AsyncLog
 
 @asynccontextmanager
 async def running(redis_url: str, *, queue_bytes: int = 2**20) -> AsyncIterator[Hub]:
-    client = connect(redis_url, "tests-live", retries=0)
+    client = connect_all(redis_url, "tests-live", retries=0)
     hub = Hub(client, partitions=PARTITIONS, queue_bytes=queue_bytes)
     task = asyncio.create_task(hub.run())
     try:
@@ -50,7 +51,7 @@ class Replica:
 async def replica(
     redis_url: str, engine: AsyncEngine, *, queue_bytes: int = 2**20, limits: SessionLimits | None = None
 ) -> AsyncIterator[Replica]:
-    client = connect(redis_url, "tests-api", retries=1)
+    client = connect_all(redis_url, "tests-api", retries=1)
     try:
         async with running(redis_url, queue_bytes=queue_bytes) as hub:
             reader = Reader(AsyncLog(client, partitions=PARTITIONS), _ArchiveHistory(engine))

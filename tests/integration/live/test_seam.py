@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, closing, suppress
 from random import Random
 from typing import Final
 from uuid import UUID
 
 import pytest
-from redis import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.live.session import Frame, Live
@@ -19,6 +18,7 @@ from tests.integration.live.conftest import replica
 from tests.support.frames import SOON_S, Follower, controls, cursor, data, seqs
 from tests.support.waiting import until_so
 from tests.support.writer import Writer
+from worker.connections import connect
 
 EVENTS: Final = 2_000
 FOLLOWERS: Final = 40
@@ -63,12 +63,13 @@ async def come_and_go(live: Live, task: UUID, random: Random) -> list[Frame]:
 
 @pytest.mark.parametrize("seed", range(2))
 async def test_every_follower_gets_every_event_once_and_in_order(
-    redis_url: str, nowhere: AsyncEngine, sync_redis: Redis, seed: int
+    any_redis_url: str, nowhere: AsyncEngine, seed: int
 ) -> None:
     random = Random(seed)
     async with AsyncExitStack() as stack:
-        replicas = [await stack.enter_async_context(replica(redis_url, nowhere)) for _ in range(2)]
-        stream = Stream(Writer(sync_redis), random)
+        replicas = [await stack.enter_async_context(replica(any_redis_url, nowhere)) for _ in range(2)]
+        nodes = stack.enter_context(closing(connect(any_redis_url, "tests-worker")))
+        stream = Stream(Writer(nodes), random)
         followers = [
             come_and_stay(random.choice(replicas).live, stream, random.randrange(EVENTS)) for _ in range(FOLLOWERS)
         ]

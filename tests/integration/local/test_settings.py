@@ -78,6 +78,12 @@ def test_replicas_past_the_last_port_are_refused(monkeypatch: pytest.MonkeyPatch
         from_environment()
 
 
+def test_a_cluster_is_not_taken_for_the_task_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis+cluster://127.0.0.1:7001")
+    with pytest.raises(BadSettings, match="BROKER_URL must name a Redis that stands alone"):
+        from_environment()
+
+
 @pytest.mark.parametrize(
     ("host", "url"),
     [("127.0.0.1", "http://127.0.0.1:1"), ("0.0.0.0", "http://127.0.0.1:1"), ("::", "http://[::1]:1")],  # noqa: S104

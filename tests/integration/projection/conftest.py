@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
 import pytest
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.projection.consumer import Projection
+from api.connections import connect_all
+from api.projection.lanes import Lanes
 from api.projection.status import Counters, ProjectionSettings
 from api.projection.writer import Apply
 from api.storage.apply import apply_changes
 from api.storage.archive import Archive
 from api.storage.changes import NewTask, TaskRow
 from api.storage.tasks import TaskStore
+from protocol.async_nodes import AsyncNodes
 from protocol.keys import events, partition_of
+from tests.support.cluster import ValkeyCluster
 from tests.unit.projection.samples import EPOCH, TASK, at, fields, seqs
 
 GROUP: Final = "projection"
@@ -48,7 +52,7 @@ async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
 class Replica:
     """A projection that runs."""
 
-    projection: Projection
+    projection: Lanes
     running: asyncio.Task[None]
 
     @property
@@ -70,17 +74,20 @@ class Replica:
 class World:
     """Both servers, and replicas by the names of their consumers."""
 
-    redis: Redis
+    redis: Any
+    """For looking at the streams, and for changing them."""
     engine: AsyncEngine
     replicas: dict[str, Replica]
+    nodes: AsyncNodes | None = None
+    """For the replicas; when None they have `redis`."""
 
     @property
     def apply(self) -> Apply:
         return partial(apply_changes, self.engine)
 
     def start(self, consumer: str = "a", *, apply: Apply | None = None, **settings: Any) -> Replica:
-        projection = Projection(
-            self.redis,
+        projection = Lanes(
+            self.nodes or self.redis,
             apply or self.apply,
             partitions=range(16),
             consumer=consumer,
@@ -143,7 +150,30 @@ class World:
 
 @pytest.fixture
 async def world(redis: Redis, engine: AsyncEngine) -> AsyncIterator[World]:
-    world = World(redis, engine, {})
+    async with running(World(redis, engine, {})) as world:
+        yield world
+
+
+@pytest.fixture
+async def clustered_world(valkey_cluster: ValkeyCluster, engine: AsyncEngine) -> AsyncIterator[World]:
+    nodes = connect_all(valkey_cluster.url, "tests", retries=0)
+    async with (
+        RedisCluster.from_url(valkey_cluster.nodes[0].url) as redis,
+        running(World(redis, engine, {}, nodes)) as world,
+    ):
+        yield world
+    await nodes.aclose()
+
+
+@pytest.fixture(params=["world", "clustered_world"])
+def any_world(request: pytest.FixtureRequest) -> World:
+    """On both topologies, in turn."""
+    world: World = request.getfixturevalue(request.param)
+    return world
+
+
+@asynccontextmanager
+async def running(world: World) -> AsyncIterator[World]:
     yield world
     for replica in world.replicas.values():
         await replica.kill()

@@ -34,9 +34,9 @@ from tests.unit.projection.samples import (
 LIFE = [running(1), *(progress(seq) if seq % 2 else chunk(seq) for seq in range(2, 12)), result(12, {"digits": "3.14"})]
 
 
-async def test_what_the_append_script_appends_becomes_row_result_and_history(world: World) -> None:
-    await world.submit()
-    log = AsyncLog(world.redis, partitions=16)
+async def test_what_the_append_script_appends_becomes_row_result_and_history(any_world: World) -> None:
+    await any_world.submit()
+    log = AsyncLog(any_world.nodes or any_world.redis, partitions=16)
     await log.create(TASK, epoch=EPOCH, state=State.QUEUED)
     claim = await log.reserve(TASK, lease_ms=10_000)
     bodies = [
@@ -47,10 +47,10 @@ async def test_what_the_append_script_appends_becomes_row_result_and_history(wor
     await log.append(Owned(TASK, claim.epoch, claim.attempt), claim.n + 1, bodies)
     appended = (await log.read(TASK, 0, 10)).events
 
-    world.start()
-    await world.is_trimmed()
+    any_world.start()
+    await any_world.is_trimmed()
 
-    assert await world.row() == row(
+    assert await any_world.row() == row(
         state=State.SUCCEEDED,
         state_seq=3,
         attempt=1,
@@ -60,41 +60,41 @@ async def test_what_the_append_script_appends_becomes_row_result_and_history(wor
         updated_at=at(3),
         finished_at=at(3),
     )
-    assert await world.result() == b"1000000000000000000000000000000"
-    assert await world.history() == appended
+    assert await any_world.result() == b"1000000000000000000000000000000"
+    assert await any_world.history() == appended
 
 
-async def test_the_row_is_the_fold_of_the_events_however_they_are_cut_into_entries(world: World) -> None:
-    await world.submit()
+async def test_the_row_is_the_fold_of_the_events_however_they_are_cut_into_entries(any_world: World) -> None:
+    await any_world.submit()
     for start, end in [(0, 1), (1, 7), (7, 8), (8, 12)]:
-        await world.append(*LIFE[start:end])
+        await any_world.append(*LIFE[start:end])
 
-    world.start()
-    await world.is_trimmed()
+    any_world.start()
+    await any_world.is_trimmed()
 
-    assert await world.row() == overlay(row(), change(*LIFE))
-    assert await world.archived() == list(range(1, 13))
+    assert await any_world.row() == overlay(row(), change(*LIFE))
+    assert await any_world.archived() == list(range(1, 13))
 
 
-async def test_an_entry_is_acknowledged_only_after_the_commit_of_its_events(world: World) -> None:
+async def test_an_entry_is_acknowledged_only_after_the_commit_of_its_events(any_world: World) -> None:
     reached, released = asyncio.Event(), asyncio.Event()
 
     async def slowly(changes: Changes) -> ApplyStats:
         reached.set()
         await released.wait()
-        return await world.apply(changes)
+        return await any_world.apply(changes)
 
-    await world.submit()
-    await world.append(result(1))
-    world.start(apply=slowly)
+    await any_world.submit()
+    await any_world.append(result(1))
+    any_world.start(apply=slowly)
     await reached.wait()
-    assert await world.pending() == 1
+    assert await any_world.pending() == 1
 
     released.set()
-    await world.is_trimmed()
+    await any_world.is_trimmed()
 
-    assert await world.pending() == 0
-    assert await world.archived() == [1]
+    assert await any_world.pending() == 0
+    assert await any_world.archived() == [1]
 
 
 async def test_a_transition_does_not_wait_for_the_interval_and_takes_along_what_waits(world: World) -> None:
@@ -159,28 +159,28 @@ async def test_a_batch_is_bounded_in_events_and_bytes_whatever_one_read_brings(w
     assert [size for _, size in sizes if size > 20_000] == [100_023], "an event that is larger by itself"
 
 
-async def test_two_consumers_share_the_work(world: World) -> None:
+async def test_two_consumers_share_the_work(any_world: World) -> None:
     tasks = [uuid4() for _ in range(40)]
-    await world.submit(*tasks)
-    first, second = world.start("a"), world.start("b")
+    await any_world.submit(*tasks)
+    first, second = any_world.start("a"), any_world.start("b")
     for task in tasks:
         for seq in range(1, 6):
-            await world.append(chunk(seq, task=task), task=task)
-        await world.append(result(6, task=task), task=task)
+            await any_world.append(chunk(seq, task=task), task=task)
+        await any_world.append(result(6, task=task), task=task)
     for task in tasks:
-        await world.has_archived(6, task)
+        await any_world.has_archived(6, task)
     for replica in (first, second):
         await replica.stop()
 
-    assert {(await world.row(task)).state for task in tasks} == {State.SUCCEEDED}
+    assert {(await any_world.row(task)).state for task in tasks} == {State.SUCCEEDED}
     assert min(first.counters.events, second.counters.events) > 0
     assert first.counters.events + second.counters.events == 40 * 6
 
 
-async def test_a_stop_writes_what_waits_acknowledges_it_and_leaves_the_group(world: World) -> None:
-    await world.submit()
-    replica = world.start(interval_s=3600.0)
-    await world.append(chunk(1))
+async def test_a_stop_writes_what_waits_acknowledges_it_and_leaves_the_group(any_world: World) -> None:
+    await any_world.submit()
+    replica = any_world.start(interval_s=3600.0)
+    await any_world.append(chunk(1))
 
     async def waits() -> bool:
         return replica.projection.status().waiting_events == 1
@@ -188,9 +188,9 @@ async def test_a_stop_writes_what_waits_acknowledges_it_and_leaves_the_group(wor
     await eventually(waits)
     await replica.stop()
 
-    assert await world.archived() == [1]
-    assert await world.pending() == 0
-    assert await world.redis.xinfo_consumers(events(partition_of(TASK)), "projection") == []
+    assert await any_world.archived() == [1]
+    assert await any_world.pending() == 0
+    assert await any_world.redis.xinfo_consumers(events(partition_of(TASK)), "projection") == []
 
 
 async def test_a_projection_that_was_never_started_can_be_stopped(world: World) -> None:

@@ -34,32 +34,32 @@ async def other_world(redis_url: str, database_url: str) -> AsyncIterator[World]
     await engine.dispose()
 
 
-async def test_a_death_between_commit_and_acknowledgement_changes_no_row(world: World) -> None:
+async def test_a_death_between_commit_and_acknowledgement_changes_no_row(any_world: World) -> None:
     committed = asyncio.Event()
 
     async def commit_and_hang(changes: Changes) -> ApplyStats:
-        await world.apply(changes)
+        await any_world.apply(changes)
         committed.set()
         await asyncio.Event().wait()
         raise AssertionError
 
-    await world.submit()
-    await world.append(*LIFE)
-    dying = world.start("dying", apply=commit_and_hang)
+    await any_world.submit()
+    await any_world.append(*LIFE)
+    dying = any_world.start("dying", apply=commit_and_hang)
     await committed.wait()
     await dying.kill()
-    before = await world.row(), await world.history()
-    assert await world.pending() == 1
+    before = await any_world.row(), await any_world.history()
+    assert await any_world.pending() == 1
 
-    heir = world.start("heir", **CLAIMS_AT_ONCE)
-    await world.is_trimmed()
+    heir = any_world.start("heir", **CLAIMS_AT_ONCE)
+    await any_world.is_trimmed()
 
-    assert (await world.row(), await world.history()) == before
+    assert (await any_world.row(), await any_world.history()) == before
     assert before[0] == overlay(row(), change(*LIFE))
     assert (heir.counters.reclaimed, heir.counters.duplicates) == (1, 4)
 
 
-async def test_a_death_before_the_commit_leaves_the_entry_to_the_living(world: World) -> None:
+async def test_a_death_before_the_commit_leaves_the_entry_to_the_living(any_world: World) -> None:
     reached = asyncio.Event()
 
     async def hang(changes: Changes) -> ApplyStats:
@@ -68,22 +68,22 @@ async def test_a_death_before_the_commit_leaves_the_entry_to_the_living(world: W
         await asyncio.Event().wait()
         raise AssertionError
 
-    await world.submit()
-    await world.append(*LIFE)
-    dying = world.start("dying", apply=hang)
+    await any_world.submit()
+    await any_world.append(*LIFE)
+    dying = any_world.start("dying", apply=hang)
     await reached.wait()
-    living = world.start("living", **CLAIMS_AT_ONCE | {"claim_idle_s": 3600.0})
+    living = any_world.start("living", **CLAIMS_AT_ONCE | {"claim_idle_s": 3600.0})
     await dying.kill()
-    assert await world.archived() == []
+    assert await any_world.archived() == []
 
     await living.stop()
-    world.start("claiming", **CLAIMS_AT_ONCE)
-    await world.is_trimmed()
+    any_world.start("claiming", **CLAIMS_AT_ONCE)
+    await any_world.is_trimmed()
 
-    assert await world.row() == overlay(row(), change(*LIFE))
+    assert await any_world.row() == overlay(row(), change(*LIFE))
 
 
-async def test_a_consumer_that_starts_again_under_its_name_takes_up_what_it_had_at_once(world: World) -> None:
+async def test_a_consumer_that_starts_again_under_its_name_takes_up_what_it_had_at_once(any_world: World) -> None:
     reached = asyncio.Event()
 
     async def hang(changes: Changes) -> ApplyStats:
@@ -92,16 +92,16 @@ async def test_a_consumer_that_starts_again_under_its_name_takes_up_what_it_had_
         await asyncio.Event().wait()
         raise AssertionError
 
-    await world.submit()
-    await world.append(*LIFE)
-    dying = world.start("a", apply=hang)
+    await any_world.submit()
+    await any_world.append(*LIFE)
+    dying = any_world.start("a", apply=hang)
     await reached.wait()
     await dying.kill()
 
-    world.start("a", claim_idle_s=3600.0)
-    await world.is_trimmed()
+    any_world.start("a", claim_idle_s=3600.0)
+    await any_world.is_trimmed()
 
-    assert (await world.row()).state is State.SUCCEEDED
+    assert (await any_world.row()).state is State.SUCCEEDED
 
 
 async def test_an_entry_whose_acknowledgement_failed_is_claimed_and_changes_nothing_again(world: World) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from redis import Redis
@@ -18,6 +19,8 @@ from protocol.events import State, encode_body, status_data
 from protocol.head import HEAD_FIELDS, Head, parse_head
 from protocol.keys import TaskKeys
 from protocol.log import Log
+from protocol.nodes import Nodes
+from worker.connections import connect
 
 LEASE_MS: Final = 60_000
 CASES: Final = json.loads((Path(__file__).parents[2] / "cases" / "append_decisions.json").read_text("utf-8"))
@@ -58,11 +61,12 @@ class Twin:
 
 
 class Scripts:
-    """append.lua and control.lua on a real server."""
+    """append.lua and control.lua on a real server; `redis` is a client of the one that has the task's keys."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, task: UUID, redis: Redis, nodes: Nodes) -> None:
         self._redis = redis
-        self._task = uuid4()
+        self._nodes = nodes
+        self._task = task
         self._keys = TaskKeys.of(self._task)
 
     def now(self) -> int:
@@ -97,15 +101,21 @@ class Scripts:
         return answer.decision
 
     def _answer(self, call: Call[Any]) -> Any:
-        (answer,) = Log(self._redis, partitions=16).exchange([call])
+        (answer,) = Log(self._nodes, partitions=16).exchange([call])
         if isinstance(answer, Exception):
             raise answer
         return answer
 
 
-@pytest.fixture(params=["twin", "scripts"])
-def implementation(request: pytest.FixtureRequest) -> Implementation:
-    return Twin() if request.param == "twin" else Scripts(request.getfixturevalue("sync_redis"))
+@pytest.fixture(params=["twin", "redis_url", "cluster_url"])
+def implementation(request: pytest.FixtureRequest) -> Iterator[Implementation]:
+    if request.param == "twin":
+        yield Twin()
+        return
+    task = uuid4()
+    url = request.getfixturevalue(request.param)
+    with closing(connect(url, "tests")) as nodes, nodes.at(TaskKeys.of(task).head) as redis:
+        yield Scripts(task, redis, nodes)
 
 
 def head_of(case: Mapping[str, Any], now: int) -> Head | None:

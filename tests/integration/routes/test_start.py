@@ -54,6 +54,7 @@ def test_settings_that_cannot_be_right_end_the_start_and_are_named(tmp_path: Pat
         ({"QUEUE_LIMIT": "0"}, 2, "queue_limit"),
         ({"WORKLOADS": "no.such.module"}, 1, "no.such.module"),
         ({"DATABASE_URL": "not a url"}, 1, "DATABASE_URL"),
+        ({"REDIS_URL": "redis+cluster://127.0.0.1:1"}, 2, "BROKER_URL must name a Redis that stands alone"),
     ]
     unreachable = {"REDIS_URL": "redis://127.0.0.1:1/0", "START_TIMEOUT_S": "0.1"}
     processes = [Api(f"wrong-{i}", tmp_path, {**unreachable, **settings}) for i, (settings, _, _) in enumerate(cases)]

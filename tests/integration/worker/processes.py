@@ -80,9 +80,13 @@ class Broker:
         self.send(task, kind, params)
         return task
 
-    def send(self, task: UUID, kind: str, params: Mapping[str, Any]) -> None:
+    def send(self, task: UUID, kind: str, params: Mapping[str, Any], *, countdown: float | None = None) -> None:
+        """Queue a message; it is due after `countdown` seconds."""
         message = {"task": str(task), "kind": kind, "params": params}
-        self.celery.send_task(TASK_NAME, kwargs=message, task_id=str(task), queue=queue_of(kind), ignore_result=True)
+        name = str(task)
+        self.celery.send_task(
+            TASK_NAME, kwargs=message, task_id=name, queue=queue_of(kind), ignore_result=True, countdown=countdown
+        )
 
     @property
     def url(self) -> str:

@@ -42,6 +42,7 @@ def test_a_lease_is_renewed_three_times_before_it_runs_out(monkeypatch: pytest.M
     [
         ("REDIS_URL", "http://redis:6379"),
         ("REDIS_URL", "redis://redis:none"),
+        ("REDIS_URL", "redis+cluster://redis:none"),
         ("BROKER_URL", "redis"),
         ("WORKER_POOL", "gevent"),
         ("WORKER_CONCURRENCY", "0"),
@@ -54,6 +55,21 @@ def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, va
 
     with pytest.raises(ValidationError, match=name.lower()):
         WorkerSettings()
+
+
+def test_a_cluster_needs_a_broker_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis+cluster://:hunter2@a:7001,b:7002")
+    monkeypatch.delenv("BROKER_URL", raising=False)
+    with pytest.raises(ValidationError, match="BROKER_URL must name") as raised:
+        WorkerSettings()
+    assert "hunter2" not in str(raised.value)
+
+    monkeypatch.setenv("BROKER_URL", "redis+cluster://a:7001")
+    with pytest.raises(ValidationError, match="BROKER_URL must name"):
+        WorkerSettings()
+
+    monkeypatch.setenv("BROKER_URL", "redis://c:6379/0")
+    assert WorkerSettings().broker == "redis://c:6379/0"
 
 
 def test_the_message_about_a_wrong_url_does_not_tell_its_password(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,83 @@
+"""A node is lost for good, and its replica takes over: everybody goes on there, and nobody is told to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+import pytest
+
+from api.connections import connect_all
+from local.server import running as running_server
+from protocol.keys import partition_of
+from protocol.log import AsyncLog, Log
+from tests.integration.cluster.conftest import PARTITIONS, World
+from tests.integration.live.conftest import running
+from tests.support.cluster import ClusterNode, ValkeyCluster, cluster
+from tests.support.waiting import until_so
+from worker.connections import connect
+from worker.flusher import Flusher
+from worker.flushers import Flushers
+
+LONG_S: Final = 30.0
+"""The others agree that a node is gone after 2 s, and elect its replica within a second or two."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    cluster: ValkeyCluster
+    primary: ClusterNode
+    replica: ClusterNode
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Pair]:
+    """A cluster of the test's own, of which one node has a replica."""
+    with cluster() as made, running_server(ClusterNode(tmp_path / "replica")) as replica:
+        made.add_replica(replica, made.nodes[1])
+        yield Pair(made, made.nodes[1], replica)
+
+
+async def test_tasks_go_on_at_the_replica_that_takes_over(pair: Pair) -> None:
+    api_nodes = connect_all(pair.cluster.url, "tests-api", retries=0)
+    api = AsyncLog(api_nodes, partitions=PARTITIONS)
+    with closing(connect(pair.cluster.url, "tests-worker", max_connections=8)) as nodes:
+        worker = Log(nodes, partitions=PARTITIONS)
+        world = World(pair.cluster, nodes, worker, api)
+        flushers = Flushers(partial(Flusher, worker), nodes, PARTITIONS)
+        own = world.claim(world.task_on(pair.primary))
+        emitter = flushers.open(own, 0)
+        async with running(pair.cluster.url) as hub, hub.subscribe(own.task, lambda: None) as subscription:
+            emitter.chunk("before")
+            emitter.wait_flushed()
+            assert await subscription.take(LONG_S) is not None
+            await until_so(lambda: replicated(pair, own.task), within_s=LONG_S)
+
+            pair.primary.kill()
+            emitter.chunk("during")
+            await until_so(lambda: pair.replica.call("ROLE")[0] == b"master", within_s=LONG_S)
+
+            heard = 0
+            while heard < 2:
+                taken = await subscription.take(LONG_S)
+                assert taken is not None
+                heard = max([heard, *(message.last for message in taken.messages)])
+                if taken.resync:
+                    page = await api.read(own.task, 0, 10)
+                    heard = max(heard, page.events[-1][0])
+            emitter.chunk("after")
+            emitter.wait_flushed()
+        assert [seq for seq, _ in (await api.read(own.task, 0, 10)).events] == [1, 2, 3]
+        flushers.stop()
+    await api_nodes.aclose()
+
+
+def replicated(pair: Pair, task: UUID) -> bool:
+    """Whether the replica has what was appended: it may lack what was written a moment before its primary was lost."""
+    slot_keys = pair.replica.call("KEYS", f"tasks:{{{partition_of(task)}}}:log:*")
+    return bool(slot_keys)
