@@ -14,7 +14,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --
 SOURCES := $(wildcard api worker baseline client bench workloads protocol local migrations tests)
 
 .DEFAULT_GOAL := help
-.PHONY: help up check-migrations test unit bench compare screenshots chaos check check-hub fmt lock upgrade install hub clean clean-data
+.PHONY: help up check-migrations test unit bench compare compose-test screenshots chaos check check-hub fmt lock upgrade install hub clean clean-data
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,16 +23,19 @@ up: $(INSTALLED) $(HUB) ## run everything on this machine: servers, migrations, 
 	@exec .venv/bin/python -m local up
 
 test: $(INSTALLED) $(HUB_TOOLS) ## every test but the benchmarks, against servers of its own
-	@exec .venv/bin/python -m pytest -n 2 --dist loadfile --benchmark-disable -m "not benchmark" $(PYTEST_ARGS)
+	@exec .venv/bin/python -m pytest -n 2 --dist loadfile --benchmark-disable -m "not benchmark and not compose" $(PYTEST_ARGS)
 
 unit: $(INSTALLED) ## the tests that need no server
-	@exec .venv/bin/python -m pytest -n 2 --benchmark-disable -m "not servers and not benchmark" $(PYTEST_ARGS)
+	@exec .venv/bin/python -m pytest -n 2 --benchmark-disable -m "not servers and not benchmark and not compose" $(PYTEST_ARGS)
 
 bench: $(INSTALLED) ## the benchmarks: they measure and assert nothing about time
 	@exec .venv/bin/python -m pytest -m benchmark $(PYTEST_ARGS)
 
 compare: $(INSTALLED) ## measure the event-driven side and the polling one, of what `make up` runs (ARGS="--strategy long")
 	@exec .venv/bin/python -m bench compare $(ARGS)
+
+compose-test: $(INSTALLED) ## docker compose up, scaled, restarted and killed under load (needs a Docker engine)
+	@exec .venv/bin/python -m pytest -m compose --benchmark-disable tests/compose $(PYTEST_ARGS)
 
 screenshots: $(INSTALLED) ## the pictures of demo_guide.md, of the hub that runs on HUB_PORT (8080)
 	@exec .venv/bin/python -m tests.browser.screenshots --url http://127.0.0.1:$(or $(HUB_PORT),8080)
@@ -47,6 +50,7 @@ check: $(INSTALLED) check-hub ## lint, format, types, import rules, and whether 
 	@exec .venv/bin/mypy $(SOURCES)
 	@exec .venv/bin/lint-imports
 	@exec .venv/bin/python -m local check-migrations
+	@docker compose version >/dev/null 2>&1 || exit 0; exec docker compose config --quiet
 
 check-hub: $(HUB_TOOLS) ## only the browser's part of check: types, lint, and its unit tests
 	@exec $(NPM) run --silent types
