@@ -43,7 +43,11 @@ class ApiSettings(BaseSettings):
     follower_queue_bytes: int = Field(default=1 * 2**20, ge=1024, description="What may wait for one slow follower")
     send_buffer_bytes: int = Field(default=256 * 2**10, ge=4096, description="The socket's send buffer for a follower")
     pool_size: int = Field(default=5, ge=1, description="Connections to PostgreSQL that are kept")
-    lag_limit: int = Field(default=50_000, ge=1, description="Entries not yet written from which /readyz says no")
+    lag_limit: int = Field(
+        default=200_000,  # all replicas see the same lag: more than the 80,000 that backpressure lets come about
+        ge=1,
+        description="Entries not yet written from which /readyz says no",
+    )
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
