@@ -19,6 +19,12 @@ class BaselineSettings(BaseSettings):
     baseline_root_path: str = Field(default="", description="The path under which a proxy serves this service")
     baseline_db: Path = Field(default=Path(".local/baseline/baseline.db"), description="Made when it is missing")
     baseline_concurrency: int = Field(default=8, ge=1, le=1_000, description="Tasks that run at the same time")
+    baseline_spare_slots: int | None = Field(
+        default=None,
+        ge=0,
+        description="Tasks of one kind leave so many of BASELINE_CONCURRENCY to kinds that run nothing; "
+        "when unset, one for each such kind",
+    )
     baseline_lease_ms: int = Field(
         default=10_000, ge=100, description="A worker that is silent for so long has lost its task"
     )

@@ -7,7 +7,7 @@ import asyncio
 import json
 import random
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -24,10 +24,22 @@ _INTERRUPTED: Final = 130
 _HUB: Final = "http://127.0.0.1:8080"
 _API: Final = "http://127.0.0.1:8000"
 
+# What the services take.
+_MOST_DIGITS: Final = 10_000
+_LONGEST_PACE_MS: Final = 60_000
+_MOST_AT_ONCE: Final = 1_000_000
+_MOST_BYTES: Final = 65_536
+
+# What is beyond these is a slip of the keyboard, or more than one machine can tell anything about.
+_MOST_CLIENTS: Final = 10_000
+_LONGEST_S: Final = 3_600
+_MOST_REPEATS: Final = 1_000
+_MOST_PROCESSES: Final = 256
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0, 1 when something failed or differs, 2 for a wrong call, 130 when interrupted."""
-    options = _parser().parse_args(arguments)
+    options = parsed(arguments)
     try:
         return int(asyncio.run(options.run(options)))
     except BenchError as error:
@@ -92,16 +104,28 @@ def _say(sentence: str) -> None:
     sys.stderr.write(f"{sentence}\n")
 
 
+def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options. Raises SystemExit with 2, after a sentence on stderr, for what makes no sense."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    shortest, longest = getattr(options, "pace", (0, 0))
+    if shortest > longest:
+        parser.error(f"argument --pace: the least pause, {shortest} ms, is longer than the longest, {longest} ms")
+    return options
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     commands = parser.add_subparsers(required=True)
     _add_compare(commands.add_parser("compare", help="both sides with the same task and as many clients"))
     load = commands.add_parser("latency", help="one task of the event-driven side at a rate, followed by a few")
-    load.add_argument("--burst", type=_positive, default=1, help="updates at once; the rate stays")
-    load.add_argument("--size", type=_count, default=32, help="bytes of data in an update")
+    load.add_argument("--burst", type=_whole(1, _MOST_AT_ONCE), default=1, help="updates at once; the rate stays")
+    load.add_argument("--size", type=_whole(0, _MOST_BYTES), default=32, help="bytes of data in an update")
     _add_load(load, followers=5, rate=200, run=_latency)
     crowd = commands.add_parser("followers", help="many followers of several tasks: what they get, and what they cost")
-    crowd.add_argument("--tasks", type=_positive, default=10, help="tasks, on which the followers are spread")
+    crowd.add_argument(
+        "--tasks", type=_whole(1, _MOST_CLIENTS), default=10, help="tasks, on which the followers are spread"
+    )
     _add_load(crowd, followers=200, rate=5, run=_followers)
     return parser
 
@@ -111,14 +135,26 @@ def _add_compare(command: argparse.ArgumentParser) -> None:
     add("--url", default=_HUB, help="the hub, which has both at /api and /baseline")
     add("--api", help="the event-driven side, when it is elsewhere or without the hub")
     add("--baseline", help="the polling side, likewise")
-    add("--digits", type=_positive, default=100)
-    add("--pace", type=_positive, nargs=2, default=(100, 500), metavar="MS", help="least and longest pause")
-    add("--clients", type=_positive, default=5, help="on each side")
-    add("--interval", type=_positive, default=150, metavar="MS", help="from one request to the next")
+    add("--digits", type=_whole(1, _MOST_DIGITS), default=100)
+    add(
+        "--pace",
+        type=_whole(1, _LONGEST_PACE_MS),
+        nargs=2,
+        default=(100, 500),
+        metavar="MS",
+        help="least and longest pause",
+    )
+    add("--clients", type=_clients, default=5, help="on each side")
+    add("--interval", type=_whole(1, 1000 * _LONGEST_S), default=150, metavar="MS", help="from one request to the next")
     add("--strategy", choices=STRATEGIES, default="plain", help="of polling")
-    add("--seed", type=_count, default=random.randrange(2**16), help="of the pauses; random when it is not given")
-    add("--repeat", type=_positive, default=3)
-    add("--idle", type=float, default=10.0, metavar="S", help="so long the idle servers are measured first; 0: not")
+    add(
+        "--seed",
+        type=_whole(0, 2**32 - 1),
+        default=random.randrange(2**16),
+        help="of the pauses; random when it is not given",
+    )
+    add("--repeat", type=_whole(1, _MOST_REPEATS), default=3)
+    add("--idle", type=_seconds, default=10.0, metavar="S", help="so long the idle servers are measured first; 0: not")
     add("--json", type=Path, metavar="FILE", help="write everything that was measured")
     command.set_defaults(run=_compare)
 
@@ -126,31 +162,47 @@ def _add_compare(command: argparse.ArgumentParser) -> None:
 def _add_load(command: argparse.ArgumentParser, *, followers: int, rate: float, run: object) -> None:
     add = command.add_argument
     add("--api", nargs="+", default=[_API], metavar="URL", help="replicas, among which the followers are divided")
-    add("--followers", type=_positive, default=followers)
+    add("--followers", type=_clients, default=followers)
     add("--rate", type=_rate, default=rate, help="updates a second of each task")
-    add("--seconds", type=_positive, default=10)
-    add("--processes", type=_positive, default=1, help="of followers: one of them takes in some 10,000 events a second")
+    add("--seconds", type=_whole(1, _LONGEST_S), default=10)
+    add(
+        "--processes",
+        type=_whole(1, _MOST_PROCESSES),
+        default=1,
+        help="of followers: one of them takes in some 10,000 events a second",
+    )
     command.set_defaults(run=run)
 
 
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{value} is less than 0")
-    return value
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    """Takes whole numbers within these limits."""
+
+    def number(text: str) -> int:
+        value = int(text)
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{value} is not between {least:,} and {most:,}")
+        return value
+
+    return number
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is less than 1")
+_clients = _whole(1, _MOST_CLIENTS)
+_processes = _whole(1, _MOST_PROCESSES)
+_pause_ms = _whole(1, _LONGEST_PACE_MS)
+_seed = _whole(0, 2**32 - 1)
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= _LONGEST_S:  # NaN is not either
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and {_LONGEST_S:,}")
     return value
 
 
 def _rate(text: str) -> float:
     value = float(text)
     if not 0 < value <= 100_000:
-        raise argparse.ArgumentTypeError(f"{value} is not between 0 and 100,000")
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 100,000")
     return value
 
 

@@ -16,7 +16,7 @@ from bench.errors import BenchError, Spoiled
 from bench.history import Transcript, differences
 from bench.polling import Strategy
 from bench.services import Service, Task
-from bench.usage import Cpu, Gauge, Reading, difference
+from bench.usage import Cpu, Gauge, Reading, difference, told_difference
 
 _PATIENCE_S: Final = 60.0
 """What a run may take beyond what its pauses add up to."""
@@ -62,7 +62,7 @@ class Span:
         return cls(
             after.at_s - before.at_s,
             difference(before.seen, after.seen),
-            difference(before.told, after.told),
+            told_difference(before.told, after.told),
             after.busy_s - before.busy_s,
         )
 

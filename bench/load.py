@@ -74,7 +74,9 @@ async def processes(count: int) -> AsyncIterator[list[Apart]]:
 def links(tasks: Sequence[Task], urls: Sequence[str], followers: int) -> list[str]:
     """Where each of the followers connects: they take the tasks in turn, and the replicas after each round."""
     return [
-        at_replica(tasks[number % len(tasks)].link, urls[0], urls[(number // len(tasks) + number % len(tasks)) % len(urls)])
+        at_replica(
+            tasks[number % len(tasks)].link, urls[0], urls[(number // len(tasks) + number % len(tasks)) % len(urls)]
+        )
         for number in range(followers)
     ]
 

@@ -21,6 +21,8 @@ from bench.processes import LIVE, POLLING, Roots, cpu_s, find, find_hub, find_se
 from bench.services import Service
 
 Cpu = dict[str, float]
+Told = dict[str, dict[str, float]]
+"""As Cpu, by the name of each process: a sum falls when one is gone."""
 Stats = Mapping[str, Any]
 
 _FRESH_S: Final = 3.0
@@ -32,23 +34,30 @@ _TOLERANCE_S: Final = 0.3
 """What the two sources may differ by since the start: reports are a second old, and ticks are lost."""
 
 
-def told_cpu(live: Stats, polling: Stats) -> Cpu:
-    """What the two /stats say. Without a list of processes the replica that answered is all that is known."""
-    cpu: Cpu = {}
-    for process in live.get("processes") or [{"role": "api", "cpu_s": live["cpu_s"]}]:
-        key = f"live.{process['role']}"
-        cpu[key] = cpu.get(key, 0.0) + process["cpu_s"]
+def told_cpu(live: Stats, polling: Stats) -> Told:
+    """What the two /stats say. Without a list of processes the one that answered is all that is known of its kind."""
+    told: Told = {}
+    lone: dict[str, Any] = {"name": "", "role": "api", "cpu_s": live["cpu_s"]}
+    for process in live.get("processes") or [lone]:
+        told.setdefault(f"live.{process['role']}", {})[process["name"]] = process["cpu_s"]
     if live.get("redis"):
-        cpu["live.redis"] = live["redis"]["cpu_s"]
-    cpu["polling.api"] = polling["cpu_s"]
-    cpu["polling.worker"] = polling["worker"]["cpu_s"]
-    return cpu
+        told["live.redis"] = {"": live["redis"]["cpu_s"]}
+    added_up = [{**lone, "cpu_s": polling["cpu_s"]}, {**lone, "role": "worker", "cpu_s": polling["worker"]["cpu_s"]}]
+    for process in polling.get("processes") or added_up:
+        told.setdefault(f"polling.{process['role']}", {})[process["name"]] = process["cpu_s"]
+    return told
+
+
+def by_role(told: Told) -> Cpu:
+    """The processes of each role added up, since the start of each."""
+    return {key: sum(processes.values()) for key, processes in told.items()}
 
 
 def oldest_report_ms(live: Stats, polling: Stats) -> float:
     """When the oldest of the reports was made, as far as they say; Unix ms."""
-    reports = [process["at_ms"] for process in live.get("processes") or []]
-    reports += [polling["worker"]["at_ms"]] if polling["worker"]["at_ms"] is not None else []
+    reports = [process["at_ms"] for stats in (live, polling) for process in stats.get("processes") or []]
+    if not polling.get("processes") and polling["worker"]["at_ms"] is not None:
+        reports.append(polling["worker"]["at_ms"])
     return float(min(reports, default=live["now_ms"]))
 
 
@@ -56,6 +65,14 @@ def difference(before: Mapping[str, float], after: Mapping[str, float]) -> Cpu:
     """What was used between two readings; without what was not read twice, or was started again meanwhile."""
     return {
         key: after[key] - earlier for key, earlier in before.items() if key in after and after[key] >= earlier - 1e-9
+    }
+
+
+def told_difference(before: Told, after: Told) -> Cpu:
+    """What each role has used between two readings; without those whose processes are not the same ones in both."""
+    used = {key: difference(before[key], processes) for key, processes in after.items() if key in before}
+    return {
+        key: sum(one.values()) for key, one in used.items() if one.keys() == before[key].keys() == after[key].keys()
     }
 
 
@@ -77,7 +94,7 @@ class Reading:
 
     at_s: float
     seen: Cpu
-    told: Cpu
+    told: Told
     busy_s: float
     stats: dict[str, Stats]
 
@@ -107,10 +124,11 @@ class Gauge:
 
     def drop_doubtful(self, reading: Reading) -> None:
         """Do without the processes that are not those which the services tell of."""
-        for key in doubtful(reading.seen, reading.told):
+        told = by_role(reading.told)
+        for key in doubtful(reading.seen, told):
             self.notes.append(
                 f"the processes found for {key} used {reading.seen[key]:.2f} s, its own count is "
-                f"{reading.told[key]:.2f} s: not the same ones, so they are left out"
+                f"{told[key]:.2f} s: not the same ones, so they are left out"
             )
             del self._roots[key]
 

@@ -1,9 +1,10 @@
-"""Shares: no kind of task takes every slot of a worker, so that a task of another kind starts at once.
+"""Shares: no kind of task takes every slot of a worker. `workloads.slots` has the rule; here it is kept, in Celery.
 
-Celery's main process fetches one message at a time, with one BRPOP over the queues of its kinds. Just before each it is
-decided here, from the requests that Celery holds at that moment, which queues it names: one whose kind has its share is
-left out. When a task ends while a BRPOP waits that left its queue out, CLIENT UNBLOCK ends the wait: it returns with
-nothing, as after its timeout of a second, and the next one names the queue again.
+Each kind has a queue, whose name stands for it. Celery's main process fetches one message at a time, with one BRPOP
+over the queues of its kinds. Just before each it is decided here, from the requests that Celery holds at that moment,
+which queues it names: one whose kind has its share is left out. When a task ends while a BRPOP waits that left its
+queue out, CLIENT UNBLOCK ends the wait: it returns with nothing, as after its timeout of a second, and the next one
+names the queue again.
 
 So nothing is stopped that would have to be taken up again. A lost connection, a lost pool process or an end of whatever
 kind needs no care: the next decision sees what is left. No message is popped that is not delivered as ever.
@@ -12,7 +13,7 @@ kind needs no care: the next decision sees what is left. No message is popped th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Any, Final
 
@@ -22,33 +23,21 @@ from celery.worker.consumer import Consumer
 from kombu.utils.scheduling import round_robin_cycle
 from redis.exceptions import ResponseError
 
+from workloads.slots import open_kinds, spared
+
 log = structlog.get_logger(__name__)
 
 _TRIES: Final = 100
 """To copy what the threads of a pool change: a change in those microseconds spoils the copy."""
 
 
-def open_queues(running: Mapping[str, int], queues: Collection[str], *, slots: int, spare: int) -> frozenset[str]:
-    """The queues from which one more message may be fetched while so many of each are `running`.
-
-    One of which nothing runs may take any free slot. Another leaves a slot free for each of those, or for `spare` of
-    them. With no fewer slots than queues, and `spare` all but one, every idle queue thus has a free slot at all times.
-    """
-    free = slots - sum(running.values())
-    idle = frozenset(queue for queue in queues if not running.get(queue))
-    if free > min(len(idle), spare):
-        return frozenset(queues)
-    return idle if free > 0 else frozenset()
-
-
 class Shares:
-    """Chooses what is fetched. `spare` is as in `open_queues`; all but one when None. For the main thread."""
+    """Chooses what is fetched. `spare` is what is wanted, as `spared` takes it. For the main thread."""
 
     def __init__(self, queues: Collection[str], *, slots: int, spare: int | None = None) -> None:
         self._queues = frozenset(queues)
         self._slots = slots
-        most = len(self._queues) - 1
-        self._spare = most if spare is None else min(spare, most)
+        self._spare = spared(len(self._queues), spare)
         self._consumer: Any = None
         self._left_out: frozenset[str] = frozenset()
         self._client_id = 0
@@ -84,7 +73,7 @@ class Shares:
         busy = max(len(state.reserved_requests), len(state.active_requests))
         if self._slots - busy > self._spare:
             return self._queues  # as counting would tell, which takes a microsecond for each request
-        return open_queues(Counter(map(_queue, _held())), self._queues, slots=self._slots, spare=self._spare)
+        return open_kinds(Counter(map(_queue, _held())), self._queues, slots=self._slots, spare=self._spare)
 
     def _wake(self) -> None:
         """End the wait of a BRPOP that left out what is open now. It may have returned: that changes nothing."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
@@ -33,21 +33,30 @@ async def readyz(parts: ServicesDep) -> Response:
         return JSONResponse({"status": "not ready", "checks": {"database": type(error).__name__}}, 503)
     checks["watcher"] = "ok" if parts.watcher.healthy else "the file was not looked at for a while"
     ready = all(state == "ok" for state in checks.values())
-    body = {"status": "ok" if ready else "not ready", "checks": checks, "workers": found.count}
+    body = {"status": "ok" if ready else "not ready", "checks": checks, "workers": len(found)}
     return JSONResponse(body, 200 if ready else 503)
 
 
 @router.get("/stats")
 async def stats(parts: ServicesDep) -> dict[str, Any]:
-    """This process, CPU and memory as the operating system counts them; `worker` is what the workers report."""
+    """This process, CPU and memory as the operating system counts them; `worker` is what the workers report, added up.
+
+    `processes` has each by its name: this one as it is now, and the workers as they last reported.
+    """
     now = now_ms()
     found = await parts.database.read(workers.reported, now)
+    own = workers.Report(workers.own_name(), telemetry.cpu_s(), telemetry.memory_bytes(), now)
     return {
         "now_ms": now,
         "uptime_s": (now - parts.started_ms) / 1000,
-        "cpu_s": telemetry.cpu_s(),
-        "memory_bytes": telemetry.memory_bytes(),
+        "cpu_s": own.cpu_s,
+        "memory_bytes": own.memory_bytes,
         "waiting": len(parts.watcher),
         **asdict(parts.traffic),
-        "worker": asdict(found),
+        "worker": asdict(workers.Workers.of(found)),
+        "processes": [_process("api", own), *(_process("worker", one) for one in found)],
     }
+
+
+def _process(role: Literal["api", "worker"], report: workers.Report) -> dict[str, Any]:
+    return {"role": role, **asdict(report)}

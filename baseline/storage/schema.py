@@ -73,6 +73,11 @@ MIGRATIONS: Final = (
         ) STRICT
         """,
     ),
+    (
+        # By kind: a worker passes over the kinds that have their share of its slots, however many of theirs wait.
+        "DROP INDEX tasks_claimable",
+        "CREATE INDEX tasks_claimable ON tasks (kind, lease, number) WHERE lease IS NOT NULL",
+    ),
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sqlite3
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,13 +14,33 @@ SILENT_MS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
+class Report:
+    """What one worker has used since its start. `at_ms` is when that was: Unix time in milliseconds."""
+
+    name: str
+    cpu_s: float
+    memory_bytes: int
+    at_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class Workers:
-    """The workers that report, added up. `at_ms` is when the newest report was made: Unix time in milliseconds."""
+    """The workers that report, added up. `at_ms` is when the newest report was made."""
 
     count: int
     cpu_s: float
     memory_bytes: int
     at_ms: float | None
+
+    @classmethod
+    def of(cls, reports: Collection[Report]) -> Workers:
+        """The sum, which falls when one is gone: whoever wants to know what is used over a time takes each by name."""
+        return cls(
+            len(reports),
+            sum(one.cpu_s for one in reports),
+            sum(one.memory_bytes for one in reports),
+            max((one.at_ms for one in reports), default=None),
+        )
 
 
 def own_name() -> str:
@@ -38,13 +59,10 @@ def leave(connection: sqlite3.Connection, name: str) -> None:
     connection.execute("DELETE FROM workers WHERE name = ?", (name,))
 
 
-def reported(connection: sqlite3.Connection, now: float) -> Workers:
-    """All workers that have reported lately."""
-    query = """
-        SELECT count(*), coalesce(sum(cpu_s), 0.0), coalesce(sum(memory_bytes), 0), max(beat)
-        FROM workers WHERE beat >= ?
-    """
-    return Workers(*connection.execute(query, (now - SILENT_MS,)).fetchone())
+def reported(connection: sqlite3.Connection, now: float) -> list[Report]:
+    """The workers that have reported lately, by name."""
+    query = "SELECT name, cpu_s, memory_bytes, beat FROM workers WHERE beat >= ? ORDER BY name"
+    return [Report(*row) for row in connection.execute(query, (now - SILENT_MS,))]
 
 
 def newest_report_here(connection: sqlite3.Connection) -> float | None:

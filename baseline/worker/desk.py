@@ -21,10 +21,11 @@ import structlog
 from baseline import telemetry, updates
 from baseline.storage import appending, claims, pruning, workers
 from baseline.storage.appending import Batch
-from baseline.storage.claims import Claimed
+from baseline.storage.claims import Claimed, Room
 from baseline.storage.database import connect, writing
 from baseline.worker.attempt import handed_back
 from baseline.worker.outbox import Outbox
+from workloads.slots import spared
 
 log = structlog.get_logger(__name__)
 
@@ -42,10 +43,14 @@ _OVERTIME_S: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class DeskSettings:
-    """`places` are the tasks that run at once; `kept_tasks` and `kept_bytes` what is kept of finished ones."""
+    """`places` are the tasks that run at once; `kept_tasks` and `kept_bytes` what is kept of finished ones.
+
+    `spare` is how many places one kind is wanted to leave to others, as `workloads.slots.spared` takes it.
+    """
 
     name: str
     places: int = 8
+    spare: int | None = None
     lease_ms: int = 10_000
     kept_tasks: int = 1_000
     kept_bytes: int = 2**30
@@ -56,6 +61,7 @@ class _Place:
     """A running attempt: when its lease is to be renewed (Unix ms), and until when that is done (monotonic)."""
 
     outbox: Outbox
+    kind: str
     renew_at: float
     renew_until: float
 
@@ -74,6 +80,7 @@ class Desk:
         self._path = path
         self._set = settings
         self._max_attempts = max_attempts
+        self._spare = spared(len(max_attempts), settings.spare)
         self._time_limit_s = time_limit_s
         self._begin = begin
         self._changed = threading.Condition()
@@ -168,10 +175,10 @@ class Desk:
         due = [number for number, place in places.items() if number not in batches and self._is_due(place, now)]
         for number in claims.cancelling(connection) & places.keys():
             places[number].outbox.cancel()
-        free = 0 if self._draining else self._set.places - len(places)
-        claim = free > 0 and claims.claimable(connection, places, now)
+        room = self._room(places)
+        claim = not self._draining and claims.claimable(connection, room, now)
         if batches or due or claim or now >= self._report_at:
-            answers, begun = self._write(connection, places, batches, due, free if claim else 0)
+            answers, begun = self._write(connection, places, batches, due, room if claim else None)
             for number, answer in answers.items():
                 self._settle(places[number], answer, written=number in batches)
             for claimed in begun:
@@ -184,9 +191,9 @@ class Desk:
         places: Mapping[int, _Place],
         batches: Mapping[int, Batch],
         due: list[int],
-        free: int,
+        room: Room | None,
     ) -> tuple[dict[int, bool | None], list[Claimed]]:
-        """Write, renew, claim and report; what `append` and `renew` answered, and what was claimed."""
+        """Write, renew, claim (with a `room`) and report; what `append` and `renew` answered, and what was claimed."""
         with writing(connection):
             now = updates.now_ms()  # the lock may have been waited for
             lease = now + self._set.lease_ms
@@ -195,16 +202,16 @@ class Desk:
                 for number, batch in batches.items()
             }
             answers |= {number: appending.renew(connection, places[number].outbox.owned, lease) for number in due}
-            begun = (
-                claims.claim(connection, self._max_attempts, places=free, own=places, now=now, lease=lease)
-                if free
-                else []
-            )
+            begun = [] if room is None else claims.claim(connection, room, now=now, lease=lease)
             if now >= self._report_at:
                 workers.report(connection, self._set.name, now, telemetry.cpu_s(), telemetry.memory_bytes())
                 self._report_at = now + _REPORT_MS
         self._written_at = time.monotonic()
         return answers, begun
+
+    def _room(self, places: Mapping[int, _Place]) -> Room:
+        own = {number: place.kind for number, place in places.items()}
+        return Room(self._max_attempts, own, slots=self._set.places, spare=self._spare)
 
     def _settle(self, place: _Place, answer: bool | None, *, written: bool) -> None:
         if answer is None:
@@ -220,7 +227,8 @@ class Desk:
         outbox = Outbox(claimed.owned, self._notify)
         renew_until = time.monotonic() + self._time_limit_s[claimed.kind] + _OVERTIME_S
         with self._changed:
-            self._places[claimed.owned.number] = _Place(outbox, updates.now_ms() + self._set.lease_ms / 3, renew_until)
+            renew_at = updates.now_ms() + self._set.lease_ms / 3
+            self._places[claimed.owned.number] = _Place(outbox, claimed.kind, renew_at, renew_until)
         if self._draining:
             outbox.hand_back()
         try:

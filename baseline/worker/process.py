@@ -53,6 +53,7 @@ def work(settings: BaselineSettings) -> int:
         DeskSettings(
             name=workers.own_name(),
             places=settings.baseline_concurrency,
+            spare=settings.baseline_spare_slots,
             lease_ms=settings.baseline_lease_ms,
             kept_tasks=settings.baseline_kept_tasks,
             kept_bytes=settings.baseline_kept_bytes,
@@ -61,6 +62,8 @@ def work(settings: BaselineSettings) -> int:
         time_limit_s={kind.name: kind.time_limit_s for kind in kinds.values()},
         begin=begin,
     )
+    if settings.baseline_concurrency < len(kinds):
+        log.warning("Fewer slots than kinds: one may have to wait for another", action="few_slots")
     desk.start()
     log.info("Worker ready", action="worker_ready", places=settings.baseline_concurrency)
     signal.sigwait(_STOP_SIGNALS)

@@ -20,7 +20,7 @@ def baseline(tmp_path: Path) -> Iterator[Baseline]:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Baseline]:
     """An api and a worker for all tests that leave them as they are; they take turns, and end their tasks."""
     with closing(Baseline(tmp_path_factory.mktemp("baseline"))) as baseline:
-        baseline.worker(BASELINE_CONCURRENCY=16)
+        baseline.worker(BASELINE_CONCURRENCY=26)  # 16 for one kind, and one for each of the others
         yield baseline
 
 

@@ -232,6 +232,23 @@ def test_the_cpu_of_the_worker_is_reported_through_the_file(api: Api) -> None:
     assert after["cpu_s"] > before["cpu_s"] + 0.05  # 0.1 for the digits, 0.2 for writing them
 
 
+def test_every_process_is_told_by_its_name_and_a_worker_that_is_gone_is_missed_by_name(baseline: Baseline) -> None:
+    workers, api = [baseline.worker() for _ in range(2)], baseline.api()
+    names = [f"{socket.gethostname()}:{one.process.pid}" for one in (api.process, *workers)]
+
+    stats = until(api.stats, lambda stats: stats["worker"]["count"] == 2)
+
+    own, *others = stats["processes"]
+    assert (own["role"], own["name"], own["at_ms"]) == ("api", names[0], stats["now_ms"])
+    assert (own["cpu_s"], own["memory_bytes"]) == (stats["cpu_s"], stats["memory_bytes"])
+    assert [(one["role"], one["name"]) for one in others] == [("worker", name) for name in sorted(names[1:])]
+    for field in ("cpu_s", "memory_bytes"):
+        assert sum(one[field] for one in others) == stats["worker"][field]
+    assert max(one["at_ms"] for one in others) == stats["worker"]["at_ms"]
+    workers[0].end()
+    assert [one["name"] for one in api.stats()["processes"]] == [names[0], names[2]]
+
+
 def test_a_proxy_may_serve_it_under_a_path(baseline: Baseline) -> None:
     api = baseline.api(BASELINE_ROOT_PATH="/baseline")
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import chain
+from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,6 +15,7 @@ import pytest
 from redis import Redis
 
 from protocol.events import State
+from tests.integration.baseline.processes import Baseline
 from tests.integration.worker.processes import Broker, StartWorker
 from tests.integration.worker.tasks import LONG_S, Tasks, until
 
@@ -20,6 +23,7 @@ pools = pytest.mark.parametrize("pool", ["prefork", "threads"])
 
 A_KINDS: Final = "synthetic,streams,waits"
 B_KINDS: Final = "waits,streams,counts"
+SHIPPED: Final = "compute_pi,document_analysis,synthetic"
 AT_ONCE_MS: Final = 3_000
 """On a machine that is busy. Those that must wait would do so for much longer."""
 
@@ -42,12 +46,16 @@ class Timed:
     def most_at_once(self) -> int:
         """How many ran at the same time, once all have ended."""
         told = [self._tasks.events(task) for task in self.ids]
-        changes = chain.from_iterable([(events[0].ts, 1), (events[-1].ts, -1)] for events in told)
-        running, most = 0, 0
-        for _, change in sorted(changes):
-            running += change
-            most = max(most, running)
-        return most
+        return most_at_once([(events[0].ts, events[-1].ts) for events in told])
+
+
+def most_at_once(times: list[tuple[float, float]]) -> int:
+    """How many ran at the same time, by when each began and ended."""
+    running, most = 0, 0
+    for _, change in sorted(chain.from_iterable([(began, 1), (ended, -1)] for began, ended in times)):
+        running += change
+        most = max(most, running)
+    return most
 
 
 def submit_and_time(broker: Broker, kind: str) -> float:
@@ -215,7 +223,8 @@ def test_a_lost_pool_process_makes_room_for_the_next_task_of_its_kind(
 def test_tasks_that_are_due_again_do_not_take_more_than_the_share_of_their_kind(
     broker: Broker, tasks: Tasks, start_worker: StartWorker, pool: str
 ) -> None:
-    start_worker(pool, WORKER_CONCURRENCY=3, WORKER_KINDS=B_KINDS)
+    worker = start_worker(pool, WORKER_CONCURRENCY=3, WORKER_KINDS=B_KINDS)
+    until(lambda: " ready." in worker.text)  # one that starts late would find that they are due
     later = [tasks.new() for _ in range(4)]
     for task in later:
         broker.send(task, "waits", {}, countdown=2)
@@ -255,3 +264,22 @@ def test_without_spare_slots_one_kind_takes_all(broker: Broker, start_worker: St
     until(lambda: many.all_closed)
 
     assert many.most_at_once() == 4
+
+
+def test_both_sides_run_equally_many_of_one_kind_at_once(
+    broker: Broker, tasks: Tasks, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    pi: dict[str, Any] = {"digits": 10, "pace_ms": [150, 150]}
+    with closing(Baseline(tmp_path / "polling")) as baseline:
+        baseline.folder.mkdir()
+        start_worker(WORKER_CONCURRENCY=8, WORKER_KINDS=SHIPPED)
+        baseline.worker(BASELINE_CONCURRENCY=8, WORKLOADS="")
+        api = baseline.api(WORKLOADS="")
+
+        live = [broker.submit("compute_pi", **pi) for _ in range(12)]
+        polling = [api.submit("compute_pi", **pi) for _ in range(12)]
+
+        until(lambda: all(tasks.head(task).closed for task in live))
+        told = [api.events(task, wait=True) for task in polling]
+        assert most_at_once([(events[0]["ts"], events[-1]["ts"]) for events in told]) == 6
+        assert most_at_once([(tasks.events(task)[0].ts, tasks.events(task)[-1].ts) for task in live]) == 6

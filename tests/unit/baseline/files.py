@@ -11,7 +11,7 @@ from uuid import uuid4
 from baseline import updates
 from baseline.storage import claims, reading, tasks
 from baseline.storage.appending import Batch, Ending, Owned, append
-from baseline.storage.claims import Claimed
+from baseline.storage.claims import Claimed, Room
 from baseline.storage.database import writing
 from baseline.storage.tasks import NewTask, TaskRow
 from baseline.updates import State, Update
@@ -31,12 +31,14 @@ class File:
             return tasks.insert(self.connection, NewTask(str(uuid4()), kind, params), limit=100).row
 
     def claim(self, *, places: int = 1, own: Collection[int] = (), later_ms: float = 0) -> list[Claimed]:
-        """Claim as a worker would `later_ms` from now."""
+        """Claim `places` tasks, as a worker that runs one kind would `later_ms` from now."""
+        mine = dict.fromkeys(own, "counts")
+        return self.claim_into(Room(ALLOWED, mine, slots=places + len(mine), spare=0), later_ms=later_ms)
+
+    def claim_into(self, room: Room, *, later_ms: float = 0) -> list[Claimed]:
         now = updates.now_ms() + later_ms
         with writing(self.connection):
-            return claims.claim(
-                self.connection, ALLOWED, places=places, own=own, now=now, lease=updates.now_ms() + LEASE_MS
-            )
+            return claims.claim(self.connection, room, now=now, lease=updates.now_ms() + LEASE_MS)
 
     def append(self, owned: Owned, *emitted: Update, ending: Ending | None = None) -> bool | None:
         with writing(self.connection):

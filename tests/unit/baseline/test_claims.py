@@ -7,13 +7,14 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from baseline import updates
 from baseline.storage import claims
 from baseline.storage.appending import Ending, renew
+from baseline.storage.claims import Claimed, Room
 from baseline.storage.database import connect, reading, writing
 from baseline.updates import State
 from tests.unit.baseline.files import ALLOWED, LEASE_MS, File
@@ -245,8 +246,9 @@ def test_what_is_claimable_is_seen_without_a_lock(path: Path, file: File) -> Non
     row = file.submit()
     now = updates.now_ms() + 1
     with closing(connect(path)) as other, writing(other), reading(file.connection):
-        assert claims.claimable(file.connection, [], now)
-        assert not claims.claimable(file.connection, [row.number], now)
+        assert claims.claimable(file.connection, Room(ALLOWED, {}, slots=2, spare=0), now)
+        assert not claims.claimable(file.connection, Room(ALLOWED, {row.number: "counts"}, slots=2, spare=0), now)
+        assert not claims.claimable(file.connection, Room(ALLOWED, {-1: "counts"}, slots=1, spare=0), now)
 
 
 def test_a_transaction_that_fails_leaves_nothing_behind(file: File) -> None:
@@ -261,3 +263,90 @@ def test_a_transaction_that_fails_leaves_nothing_behind(file: File) -> None:
     assert file.story(row) == ["running"]
     write("{}")
     assert file.row(row).seq == 3
+
+
+class TestShares:
+    """A worker has eight slots and three kinds, and its tasks stay."""
+
+    ALL: Final = {"pi": 3, "words": 3, "waits": 3}
+
+    def room(self, own: list[Claimed], slots: int = 8, spare: int = 2) -> Room:
+        return Room(self.ALL, {claimed.owned.number: claimed.kind for claimed in own}, slots=slots, spare=spare)
+
+    def test_one_kind_leaves_a_slot_to_each_other_and_each_takes_its_own(self, file: File) -> None:
+        many = [file.submit("pi") for _ in range(12)]
+        own = file.claim_into(self.room([]))
+        assert [claimed.id for claimed in own] == [row.id for row in many[:6]]
+        assert file.claim_into(self.room(own)) == []
+
+        others = [file.submit(kind) for kind in ("words", "words", "waits")]
+
+        own += file.claim_into(self.room(own))
+        assert [claimed.id for claimed in own[6:]] == [others[0].id, others[2].id]
+
+    def test_the_oldest_is_first_where_there_is_room_and_a_kind_without_is_passed_over(self, file: File) -> None:
+        rows = [file.submit(kind) for kind in ("pi", "pi", "words", "pi", "words")]
+
+        assert [claimed.id for claimed in file.claim_into(self.room([], slots=4))] == [rows[n].id for n in (0, 1, 2)]
+
+    def test_what_waits_of_a_kind_that_has_its_share_is_not_claimable(self, file: File) -> None:
+        for _ in range(7):
+            file.submit("pi")
+        now = updates.now_ms() + 1
+        own = file.claim_into(self.room([]))
+        assert not claims.claimable(file.connection, self.room(own), now)
+        assert claims.claimable(file.connection, self.room(own[1:]), now)
+        assert claims.claimable(file.connection, self.room([]), now)
+        file.submit("words")
+        assert claims.claimable(file.connection, self.room(own), updates.now_ms() + 1)
+
+    def test_with_no_slots_to_spare_one_kind_takes_all(self, file: File) -> None:
+        for _ in range(12):
+            file.submit("pi")
+        assert len(file.claim_into(self.room([], spare=0))) == 8
+
+    @pytest.mark.parametrize("slots", [1, 2])
+    def test_with_fewer_slots_than_kinds_all_tasks_get_their_turn(self, file: File, slots: int) -> None:
+        rows = [file.submit(kind) for kind in ("pi", "pi", "pi", "words", "waits", "words")]
+        seen = []
+        while own := file.claim_into(self.room([], slots=slots)):
+            assert len({claimed.kind for claimed in own}) == len(own) <= slots
+            for claimed in own:
+                file.append(claimed.owned, updates.result("1"), ending=Ending(State.SUCCEEDED, result="1"))
+            seen += [claimed.id for claimed in own]
+        assert sorted(seen) == sorted(row.id for row in rows)
+
+    def test_an_unknown_kind_fails_while_another_has_its_share(self, file: File) -> None:
+        for _ in range(8):
+            file.submit("pi")
+        own = file.claim_into(self.room([]))
+        row = file.submit("unheard")
+
+        assert claims.claimable(file.connection, self.room(own), updates.now_ms() + 1)
+        assert file.claim_into(self.room(own)) == []
+
+        assert file.story(row) == ["failed"]
+
+    def test_workers_that_claim_at_once_share_out_every_task(self, path: Path, file: File) -> None:
+        rows = [file.submit(kind) for kind in ("pi", "words", "waits") * 10]
+
+        def claim_all(_: int) -> list[str]:
+            with closing(connect(path)) as connection:
+                found: list[str] = []
+                while begun := File(connection).claim_into(self.room([], slots=3)):
+                    found += [claimed.id for claimed in begun]
+                return found
+
+        with ThreadPoolExecutor(4) as pool:
+            claimed = [task for found in pool.map(claim_all, range(4)) for task in found]
+
+        assert sorted(claimed) == sorted(row.id for row in rows)
+
+    def test_however_many_wait_of_a_kind_that_has_its_share_the_look_takes_no_scan(self, file: File) -> None:
+        plans: list[str] = []
+        file.submit("pi")
+        for statement, values in ((claims._KINDS, ()), (claims._CLAIMABLE, ("pi", 0, "[]", 1))):
+            found = file.connection.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()
+            plans += [str(row[-1]) for row in found if "tasks" in row[-1]]
+        assert plans
+        assert all("tasks_claimable" in plan and plan.startswith("SEARCH") for plan in plans)

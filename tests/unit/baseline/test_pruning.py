@@ -93,16 +93,18 @@ def test_so_many_may_be_unfinished_and_no_more(file: File) -> None:
         tasks.insert(file.connection, new[2], limit=2)
 
 
-def test_workers_that_report_are_added_up_and_silent_ones_forgotten(file: File) -> None:
+def test_workers_that_report_are_listed_and_added_up_and_silent_ones_forgotten(file: File) -> None:
     now = updates.now_ms()
-    assert workers.reported(file.connection, now) == workers.Workers(0, 0.0, 0, None)
+    assert workers.Workers.of(workers.reported(file.connection, now)) == workers.Workers(0, 0.0, 0, None)
 
     workers.report(file.connection, "a", now - 2 * workers.SILENT_MS, 100.0, 1_000)
+    workers.report(file.connection, "c", now - 100, 2.0, 20)
     workers.report(file.connection, "b", now - 500, 1.0, 10)
     workers.report(file.connection, "b", now - 200, 1.5, 10)
-    workers.report(file.connection, "c", now - 100, 2.0, 20)
 
-    assert workers.reported(file.connection, now) == workers.Workers(2, 3.5, 30, now - 100)
+    found = workers.reported(file.connection, now)
+    assert found == [workers.Report("b", 1.5, 10, now - 200), workers.Report("c", 2.0, 20, now - 100)]
+    assert workers.Workers.of(found) == workers.Workers(2, 3.5, 30, now - 100)
     assert file.rows("workers") == 2
     workers.leave(file.connection, "c")
-    assert workers.reported(file.connection, now).count == 1
+    assert [report.name for report in workers.reported(file.connection, now)] == ["b"]

@@ -71,6 +71,7 @@ def test_unset_means_the_default_and_empty_is_unset(monkeypatch: pytest.MonkeyPa
         ("BASELINE_PORT", "70000"),
         ("BASELINE_PORT", "http"),
         ("BASELINE_CONCURRENCY", "0"),
+        ("BASELINE_SPARE_SLOTS", "-1"),
         ("BASELINE_LEASE_MS", "10"),
         ("LOG_FORMAT", "xml"),
     ],

@@ -28,6 +28,18 @@ def test_what_is_in_the_file_stays_when_it_is_migrated_again(path: Path, file: F
     assert file.row(row) == row
 
 
+def test_the_tasks_of_an_older_file_stay_and_can_be_claimed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "b.db"
+    with monkeypatch.context() as older:
+        older.setattr(schema, "MIGRATIONS", MIGRATIONS[:1])
+        migrate(path)
+    with closing(connect(path)) as connection:
+        file = File(connection)
+        row = file.submit()
+        migrate(path)
+        assert [claimed.id for claimed in file.claim()] == [row.id]
+
+
 def test_any_number_may_migrate_at_once(tmp_path: Path) -> None:
     for number in range(5):
         path = tmp_path / f"{number}.db"
