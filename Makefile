@@ -22,7 +22,8 @@ help: ## list the targets
 up: $(INSTALLED) $(HUB) ## run everything on this machine: servers, migrations, api, worker, baseline, demo hub (Ctrl-C ends it)
 	@exec .venv/bin/python -m local up
 
-test: $(INSTALLED) $(HUB_TOOLS) ## every test but the benchmarks, against servers of its own
+test: $(INSTALLED) $(HUB_TOOLS) ## every test but the benchmarks and those of compose, against servers of its own
+	@exec $(NPM) run --silent test
 	@exec .venv/bin/python -m pytest -n 2 --dist loadfile --benchmark-disable -m "not benchmark and not compose" $(PYTEST_ARGS)
 
 unit: $(INSTALLED) ## the tests that need no server
@@ -32,7 +33,7 @@ bench: $(INSTALLED) ## the benchmarks: they measure and assert nothing about tim
 	@exec .venv/bin/python -m pytest -m benchmark $(PYTEST_ARGS)
 
 compare: $(INSTALLED) ## measure the event-driven side and the polling one, of what `make up` runs (ARGS="--strategy long")
-	@exec .venv/bin/python -m bench compare $(ARGS)
+	@exec .venv/bin/python -m bench compare --url http://127.0.0.1:$(or $(HUB_PORT),8080) $(ARGS)
 
 compose-test: $(INSTALLED) ## docker compose up, scaled, restarted and killed under load (needs a Docker engine)
 	@exec .venv/bin/python -m pytest -m compose --benchmark-disable tests/compose $(PYTEST_ARGS)
@@ -52,10 +53,9 @@ check: $(INSTALLED) check-hub ## lint, format, types, import rules, and whether 
 	@exec .venv/bin/python -m local check-migrations
 	@docker compose version >/dev/null 2>&1 || exit 0; exec docker compose config --quiet
 
-check-hub: $(HUB_TOOLS) ## only the browser's part of check: types, lint, and its unit tests
+check-hub: $(HUB_TOOLS) ## only the browser's part of check: types and lint
 	@exec $(NPM) run --silent types
 	@exec $(NPM) run --silent lint
-	@exec $(NPM) run --silent test
 
 check-migrations: $(INSTALLED) ## only the last part of check: migrate an empty database and compare
 	@exec .venv/bin/python -m local check-migrations

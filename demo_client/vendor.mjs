@@ -2,15 +2,27 @@
 
 import { cpSync, mkdirSync, rmSync } from "node:fs";
 
-const to = new URL("site/vendor/uplot/", import.meta.url);
-const from = new URL("node_modules/uplot/", import.meta.url);
+/** By folder: the files of the package, and their names here. */
+const SERVED = {
+  uplot: {
+    "dist/uPlot.esm.js": "uPlot.esm.js",
+    "dist/uPlot.min.css": "uPlot.min.css",
+    LICENSE: "LICENSE.txt",
+  },
+  "swagger-ui-dist": {
+    "swagger-ui-bundle.js": "swagger-ui-bundle.js",
+    "swagger-ui.css": "swagger-ui.css",
+    "swagger-ui-bundle.js.LICENSE.txt": "swagger-ui-bundle.js.LICENSE.txt",
+    LICENSE: "LICENSE.txt",
+    NOTICE: "NOTICE.txt",
+  },
+};
 
-rmSync(to, { recursive: true, force: true });
-mkdirSync(to, { recursive: true });
-for (const [file, name] of [
-  ["dist/uPlot.esm.js", "uPlot.esm.js"],
-  ["dist/uPlot.min.css", "uPlot.min.css"],
-  ["LICENSE", "LICENSE.txt"],
-]) {
-  cpSync(new URL(file, from), new URL(name, to));
+const vendor = new URL("site/vendor/", import.meta.url);
+rmSync(vendor, { recursive: true, force: true });
+for (const [name, files] of Object.entries(SERVED)) {
+  const from = new URL(`node_modules/${name}/`, import.meta.url);
+  const to = new URL(`${name.replace("-dist", "")}/`, vendor);
+  mkdirSync(to, { recursive: true });
+  for (const [file, served] of Object.entries(files)) cpSync(new URL(file, from), new URL(served, to));
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
@@ -36,11 +37,34 @@ def prepare_hub(folder: Path, *, host: str, port: int, apis: Iterable[str], base
     return [str(nginx_program()), *paths, "-g", f"daemon off;{user}"]
 
 
-def _upstream(name: str, servers: Iterable[str]) -> str:
-    """A group of servers that keeps connections open, and the variable with its name."""
-    lines = [f"server {server} max_fails=1 fail_timeout=1s;" for server in servers]
+def exposure(host: str, *, as_root: bool) -> str | None:
+    """What whoever has the hub listen on `host` should know; None when only this machine reaches it."""
+    if _is_loopback(host):
+        return None
+    processes = ", and its processes are root's" if as_root else ""
     return (
-        f"upstream {name} {{\n    least_conn;\n    "
+        f"HUB_HOST={host}: whoever reaches this machine may use the hub and both services behind it, for nobody signs "
+        f"in{processes}."
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _upstream(name: str, servers: Iterable[str]) -> str:
+    """A group of servers that keeps connections open, and the variable with its name.
+
+    Its zone is what the workers of nginx have in common: how many connections each server has.
+    """
+    # Never given up: nginx trusts one that was away again when the first request to it is over, and that may be a
+    # WebSocket. To find it away costs next to nothing on one machine, and the next server is tried at once.
+    lines = [f"server {server} max_fails=0;" for server in servers]
+    return (
+        f"upstream {name} {{\n    zone {name} 64k;\n    least_conn;\n    "
         + "\n    ".join(lines)
         + "\n    keepalive 64;\n    keepalive_timeout 60s;\n}\n"
         + f'map "" ${name}_upstream {{\n    default {name};\n}}\n'

@@ -16,6 +16,7 @@ from typing import Final, NoReturn
 
 from local import migrations
 from local.children import end_all, spawn
+from local.hub import exposure
 from local.ports import require_free
 from local.programs import programs
 from local.reach import wait_for_postgres, wait_for_redis, wait_until_ready, without_password
@@ -74,6 +75,8 @@ def _run(settings: Settings, stack: ExitStack) -> None:
     began = time.monotonic()
     stack.enter_context(sole_user(settings.local_dir))
     require_free(settings.wanted_ports())
+    if warning := exposure(settings.hub_host, as_root=os.geteuid() == 0):
+        _say(warning)
     if settings.database_url:
         wait_for_postgres(settings.database_url, timeout_s=settings.reach_timeout_s)
     if settings.redis_url:

@@ -229,12 +229,25 @@ describe("a subscription that the server ends", () => {
     });
   }
 
-  it("begins with short waits again after one that was taken up", async () => {
+  it("begins with short waits again after one that lasted", async () => {
     await following(A);
     for (const sent of [2, 3, 4]) {
-      network.last.frame(a.hello()).frame(a.error(1011));
+      network.last.frame(a.hello());
+      await timers.advance(5_000);
+      network.last.frame(a.error(1011));
       await timers.advance(125);
       assert.equal(network.last.sent.length, sent);
+    }
+  });
+
+  it("is made again after waits that grow when it is taken up each time and ended at once", async () => {
+    await following(A);
+    for (const [index, waitMs] of [125, 250, 500, 1_000].entries()) {
+      network.last.frame(a.hello()).frame(a.error(1011));
+      await timers.advance(waitMs - 1);
+      assert.equal(network.last.sent.length, index + 1);
+      await timers.advance(1);
+      assert.equal(network.last.sent.length, index + 2);
     }
   });
 

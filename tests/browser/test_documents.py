@@ -9,21 +9,25 @@ import pytest
 from playwright.async_api import FilePayload, Locator, Page, expect
 
 from tests.support.browser import (
+    BLOCK_STORAGE,
+    COUNT_WHAT_IS_OPEN,
     DESKTOP,
     PHONE,
     Screenshot,
     Watch,
     allow_an_outage_of_the_api,
-    focused,
+    delayed,
     grave_barriers,
+    no_requests,
+    pretend_hidden,
     sideways,
     visit,
 )
 from tests.support.up import Run
 
 _QUICK: Final = "/documents?keyword=storm&keyword=signal&pace=0-10&seed=1&interval=100"
-_SLOW: Final = "/documents?keyword=storm&keyword=signal&keyword=slats&keyword=logbook&pace=50-60&seed=1&interval=100"
-"""Some six seconds."""
+_SLOW: Final = "/documents?keyword=storm&keyword=signal&keyword=slats&keyword=logbook&pace=100-120&seed=1&interval=100"
+"""Some ten seconds."""
 _END_MS: Final = 60_000
 _SIDES: Final = ("Event-driven", "Polling")
 _MARKUP: Final = "<img src=x onerror=\"document.title='owned'\">"
@@ -116,7 +120,9 @@ async def test_a_side_that_is_cut_off_resumes_and_misses_nothing(page: Page, scr
     await start(page)
     for name in _SIDES:
         await expect(reading(page, name, "Matches")).to_have_text(re.compile("[1-9]"))
+    for name in _SIDES:
         await side(page, name).get_by_role("button", name="Cut").click()
+    for name in _SIDES:
         await expect(side(page, name)).to_contain_text("Cut off on purpose.")
     await screenshot("documents-cut")
     for name in _SIDES:
@@ -138,8 +144,8 @@ async def test_every_match_arrives_although_the_api_is_killed_meanwhile(page: Pa
 @pytest.mark.parametrize(
     ("label", "typed", "sentence"),
     [
-        ("Shortest pause in ms", "-1", "Enter two whole numbers from 0 to 60,000."),
-        ("Shortest pause in ms", "20", "The shortest pause is longer than the longest. Exchange them."),
+        ("Shortest pause, ms", "-1", "Enter two whole numbers from 0 to 60,000."),
+        ("Shortest pause, ms", "20", "The shortest pause is longer than the longest. Exchange them."),
         ("Seed", "<img src=x onerror=alert(1)>", "Enter a whole number from 0 to 4,294,967,295."),
         ("Polling interval, ms", "", "Enter a whole number from 50 to 10,000."),
         ("Keywords", "STORM", "“storm” is there already; upper and lower case are the same here."),
@@ -194,4 +200,54 @@ async def test_a_search_is_composed_started_and_stopped_by_keyboard_alone(page: 
     await page.get_by_role("button", name="Stop").focus()
     await page.keyboard.press("Space")
     await expect(side(page, "Event-driven")).to_contain_text("Stopped")
-    assert await focused(page) == "Run"
+    await expect(page.get_by_role("button", name="Run", exact=True)).to_be_focused()  # once the tasks are cancelled
+
+
+async def test_an_address_with_a_name_that_is_no_parameter_is_answered_with_a_sentence(page: Page) -> None:
+    await visit(page, f"{_QUICK}&colour=red")
+    await expect(page.get_by_role("alert")).to_have_text("This page has no parameter “colour”; the address names it.")
+
+
+async def test_the_page_is_there_when_the_browser_blocks_the_data_of_sites(page: Page) -> None:
+    await page.add_init_script(BLOCK_STORAGE)
+    await visit(page, _QUICK)
+    await expect(page.get_by_role("button", name="Remove storm")).to_be_visible()
+
+
+async def test_a_page_that_was_hidden_says_so_and_compares_no_ages(page: Page) -> None:
+    await visit(page, _QUICK)
+    await start(page)
+    await expect(reading(page, "Event-driven", "Matches")).to_have_text(re.compile("[1-9]"))
+    await pretend_hidden(page, hidden=True)
+    result = page.get_by_role("region", name="Result")
+    await expect(result).to_contain_text("The page was hidden for ", timeout=_END_MS)
+    await expect(result).to_contain_text("the event-driven side took")
+    await expect(result).not_to_contain_text("in the median")
+
+
+async def test_a_run_that_is_stopped_while_it_starts_leaves_no_task_behind(page: Page) -> None:
+    await visit(page, _SLOW)
+    cancelled: list[str] = []
+    page.on("request", lambda request: cancelled.append(request.url) if request.url.endswith("/cancel") else None)
+    async with delayed(page, "**/api/tasks"):
+        await start(page)
+        await page.get_by_role("button", name="Stop", exact=True).click()
+        await expect(page.get_by_role("button", name="Stop", exact=True)).to_be_disabled()
+    await expect(page.get_by_role("button", name="Run", exact=True)).to_be_enabled()
+    assert {url.split("/")[3] for url in cancelled} == {"api", "baseline"}
+    await expect(page.get_by_text("Stopped before it began", exact=True)).to_be_visible()
+    await expect(page.get_by_role("region", name="Result")).not_to_contain_text("identical")
+
+
+async def test_twenty_runs_leave_nothing_open(page: Page) -> None:
+    await page.add_init_script(COUNT_WHAT_IS_OPEN)
+    await visit(page, "/documents?keyword=lamp-black&pace=0-0")
+    run = page.get_by_role("button", name="Run", exact=True)
+    for _ in range(20):
+        await run.click()  # which disables it at once, until the end
+        await expect(run).to_be_enabled()
+    sockets, still_open, intervals = await page.evaluate("whatIsOpen()")
+    assert sockets == 20
+    assert (still_open, intervals) == (0, 0)
+    async with no_requests(page, "/status"):
+        await page.wait_for_timeout(1_000)

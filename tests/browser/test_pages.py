@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import pytest
@@ -51,6 +52,25 @@ async def test_an_address_that_does_not_exist_is_answered_with_404_and_a_way_on(
     assert answer.status == 404
     await page.get_by_role("main").get_by_role("link", name="start page").click()
     await expect(page.get_by_role("heading", level=1)).to_have_text("The same work, delivered two ways")
+
+
+@pytest.mark.parametrize(
+    ("link", "heading"), [("REST API", "Async task processing"), ("Baseline API", "Polling baseline")]
+)
+async def test_the_documentation_of_a_service_comes_from_the_hub_alone(
+    page: Page, stack: Run, link: str, heading: str, screenshot: Screenshot
+) -> None:
+    requested: list[str] = []
+    page.on("request", lambda request: requested.append(request.url))
+    await visit(page, "/")
+    await page.get_by_role("link", name=link).click()
+    await expect(page.get_by_role("heading", name=heading)).to_be_visible()
+    await page.locator(".opblock-summary", has_text="/readyz").first.click()
+    await page.get_by_role("button", name="Try it out").click()
+    await page.get_by_role("button", name="Execute").click()
+    await expect(page.get_by_text(re.compile(r"^\s*200\s*$")).first).to_be_visible()
+    await screenshot(f"docs-{link.partition(' ')[0].lower()}")
+    assert [url for url in requested if not url.startswith((f"{stack.hub_url}/", "data:"))] == []
 
 
 @each_page

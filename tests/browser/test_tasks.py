@@ -10,7 +10,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 import pytest
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, Route, expect
 
 from tests.support.browser import (
     DESKTOP,
@@ -52,6 +52,11 @@ def row_of(page: Page, task: str) -> Locator:
 
 def result_of(page: Page) -> Locator:
     return page.get_by_role("region", name="Result").first
+
+
+def stream_of(page: Page) -> Locator:
+    """How the stream of the task that is open is."""
+    return page.get_by_role("region", name="Events", exact=True).locator(".socket")
 
 
 def form(page: Page) -> Locator:
@@ -122,14 +127,50 @@ async def test_an_open_task_goes_on_after_the_api_was_killed(
     task = await submit({"digits": 100, "pace_ms": [50, 60]})
     await visit(page, f"/tasks?task={task}")
     state = page.get_by_role("region", name="State")
-    await expect(state).to_contain_text(re.compile(r"\d+ of 100"))
+    stream = stream_of(page)
+    await expect(stream).to_contain_text("Live")
     with stack.away("api-1"):
-        await expect(page.get_by_text("Connection lost").filter(visible=True)).to_be_visible()
-        await screenshot("tasks-detail-connection-lost")
+        await expect(stream).to_contain_text("Reconnecting")
+        await screenshot("tasks-detail-reconnecting")
     await expect(result_of(page)).to_contain_text("3.14159265358979323846264338327")
     await expect(state).to_contain_text("100 of 100")
     answer = await page.request.get(f"/api/tasks/{task}")
     await expect(state).to_contain_text(f"Events{(await answer.json())['seq']}")
+
+
+async def test_an_open_task_whose_events_cannot_be_read_yet_says_that_it_waits_and_then_goes_on(
+    page: Page, submit: Submit, watch: Watch
+) -> None:
+    watch.allow(r"status of 503 .* at http://[^/]+/api/tasks/.*/events")
+    task = await submit({"digits": 100, "pace_ms": [50, 60]})
+    await page.route("**/events?*", unavailable)
+    await visit(page, f"/tasks?task={task}")
+    await expect(stream_of(page)).to_contain_text("Reconnecting")
+    await expect(page.get_by_text("It is asked again every few seconds.")).to_be_visible()
+    await page.unroute("**/events?*")
+    await expect(stream_of(page)).to_contain_text("Live")
+    await expect(page.get_by_text("It is asked again every few seconds.")).to_be_hidden()
+
+
+async def unavailable(route: Route) -> None:
+    await route.fulfill(status=503, json={"status": 503, "detail": "try again"})
+
+
+async def test_the_way_to_the_content_leaves_everything_as_it_is(page: Page, submit: Submit) -> None:
+    task = await submit(_QUICK)
+    await visit(page, f"/tasks?kind=compute_pi&state=nonsense&task={task}")
+    await expect(result_of(page)).to_contain_text("3.1415")
+    await result_of(page).evaluate("element => { element.dataset.kept = 'yes'; }")
+    await page.get_by_role("link", name="Skip to the content").press("Enter")
+    await expect(page).to_have_url(re.compile("#content$"))
+    assert await result_of(page).get_attribute("data-kept") == "yes"
+    await page.get_by_role("button", name="All tasks").click()
+    search = page.get_by_label("Task id")
+    await search.fill("typed")
+    await page.get_by_role("link", name="Skip to the content").press("Enter")
+    await expect(page.get_by_role("main")).to_be_focused()
+    await page.go_back()
+    await expect(search).to_have_value("typed")
 
 
 async def test_the_list_stays_while_the_api_is_away_and_goes_on_by_itself(

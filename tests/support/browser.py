@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from playwright.async_api import ConsoleMessage, Page, Request, ViewportSize, expect
+from playwright.async_api import ConsoleMessage, Page, Request, Route, ViewportSize, expect
 
 from local.settings import ROOT
 from tests.support.absent import do_without
@@ -34,6 +36,43 @@ document.addEventListener("securitypolicyviolation", (event) => {
   console.error(`refused by ${event.effectiveDirective}: ${event.blockedURI} ${event.sample}`);
 });
 """
+
+
+BLOCK_STORAGE: Final = """
+Object.defineProperty(window, "localStorage", {
+  get() {
+    throw new DOMException("Access is denied for this document.", "SecurityError");
+  },
+});
+"""
+"""What a browser does whose user blocks the data of sites."""
+COUNT_WHAT_IS_OPEN: Final = """
+{
+  const sockets = [];
+  const intervals = new Set();
+  window.WebSocket = class extends WebSocket {
+    constructor(...all) {
+      super(...all);
+      sockets.push(this);
+    }
+  };
+  const { setInterval, clearInterval } = window;
+  window.setInterval = (...all) => {
+    const timer = setInterval(...all);
+    intervals.add(timer);
+    return timer;
+  };
+  window.clearInterval = (timer) => {
+    intervals.delete(timer);
+    clearInterval(timer);
+  };
+  window.whatIsOpen = () => {
+    const open = sockets.filter(({ readyState }) => readyState < WebSocket.CLOSING);
+    return [sockets.length, open.length, intervals.size];
+  };
+}
+"""
+"""`whatIsOpen()`: how many sockets were made, how many of them are open, and how many intervals run."""
 
 
 def chromium() -> str:
@@ -90,6 +129,48 @@ def allow_an_outage_of_the_api(watch: Watch) -> None:
     """A browser reports each request that a service which was killed did not answer, whatever the page makes of it."""
     watch.allow(r"WebSocket connection to 'ws://[^/']+/ws\b.*' failed")
     watch.allow(r"status of 50[23] .* at http://[^/]+/api/")
+
+
+async def pretend_hidden(page: Page, *, hidden: bool) -> None:
+    """Have the page believe that it is hidden, or seen again. Its timers go on as they did."""
+    await page.evaluate(
+        """(hidden) => {
+            Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        hidden,
+    )
+
+
+@asynccontextmanager
+async def delayed(page: Page, pattern: str) -> AsyncIterator[None]:
+    """Meanwhile the requests that match are held back; then they are sent."""
+    release = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await release.wait()
+        await route.continue_()
+
+    await page.route(pattern, hold)
+    try:
+        yield
+    finally:
+        release.set()
+
+
+@asynccontextmanager
+async def no_requests(page: Page, part: str) -> AsyncIterator[None]:
+    """Meanwhile the page asks for no address that contains this."""
+    asked: list[str] = []
+
+    def note(request: Request) -> None:
+        if part in request.url:
+            asked.append(request.url)
+
+    page.on("request", note)
+    yield
+    page.remove_listener("request", note)
+    assert not asked, asked
 
 
 async def grave_barriers(page: Page) -> list[str]:

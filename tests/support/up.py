@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -141,3 +142,12 @@ def is_ready(url: str) -> bool:
         return httpx.get(f"{url}/readyz", trust_env=False).status_code == httpx.codes.OK
     except httpx.TransportError:
         return False
+
+
+def two_free_ports() -> int:
+    """The first of two consecutive ones."""
+    while True:
+        first = free_port()
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", first + 1)):
+                return first

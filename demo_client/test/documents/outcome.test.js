@@ -70,6 +70,19 @@ test("a run that was stopped is compared as far as it went", () => {
   assert.match(text, /did not end on both sides; the 4 matches that both have shown are identical/);
 });
 
+test("of a run that was stopped at once there is nothing to compare", () => {
+  const none = ending(0, { result: null });
+  assert.match(comparison({ live: none, poll: none }).text, /; there was nothing to compare\.$/);
+  const one = ending(1, { result: null });
+  assert.match(comparison({ live: one, poll: one }).text, /the match that both have shown is identical\.$/);
+});
+
+test("ages that say nothing are not compared", () => {
+  const text = meaning({ live: figures(4, 1, 0), poll: figures(84, 200, 130) }, "plain", false);
+  assert.doesNotMatch(text, /median|fresher/);
+  assert.match(text, /the event-driven side took 1 message, in/);
+});
+
 test("the figures become a sentence", () => {
   const text = meaning({ live: figures(4, 20, 0), poll: figures(84, 200, 130) }, "plain");
   assert.match(text, /^Requests of the polling side: 200, of which 130 \(65 %\) returned nothing new;/);

@@ -5,7 +5,7 @@ import { check, defaults, fieldOf, fromQuery, keywordObjection, toQuery } from "
 const query = (/** @type {string} */ text) => fromQuery(new URLSearchParams(text));
 
 test("without a query everything is as by default, and nothing is wrong", () => {
-  assert.deepEqual(query(""), { draft: defaults(), wrong: {} });
+  assert.deepEqual(query(""), { draft: defaults(), wrong: {}, unknown: null });
 });
 
 test("a draft survives its query", () => {
@@ -15,14 +15,18 @@ test("a draft survives its query", () => {
   draft.source = "text";
   draft.strategy = "long";
   draft.interval = "75";
-  assert.deepEqual(query(toQuery(draft).toString()), { draft, wrong: {} });
+  assert.deepEqual(query(toQuery(draft).toString()), { draft, wrong: {}, unknown: null });
 });
 
 test("what a query has wrong is kept as it is, with a sentence at its field", () => {
   const { draft, wrong } = query("pace=900-x&interval=20&seed=-4&keyword=lamp&keyword=Lamp");
   assert.deepEqual(draft.pace, ["900", "x"]);
   assert.deepEqual(Object.keys(wrong).sort(), ["interval", "keywords", "pace", "seed"]);
-  assert.equal(wrong.interval, "Enter a whole number from 50 to 10,000.");
+  assert.equal(wrong.interval, "Enter a whole number from 50 to 10,000. “20” is not one.");
+});
+
+test("a name that is no parameter is told", () => {
+  assert.match(query("pace=1&colour=red").unknown ?? "", /no parameter “colour”/);
 });
 
 test("a choice that there is not is told, and the usual one is made", () => {

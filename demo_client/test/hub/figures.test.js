@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Meter } from "../../site/js/hub/meter.js";
-import { figuresOf, ratioOf, verdictOn } from "../../site/js/pi/figures.js";
+import { figuresOf, missingCpu, verdictOn } from "../../site/js/pi/figures.js";
 import { Sampler } from "../../site/js/pi/sampler.js";
 
 /** @type {import("../../site/js/pi/parameters.js").Parameters} */
@@ -14,7 +14,7 @@ const PARAMETERS = { digits: 100, paceMs: [100, 500], clients: 5, intervalMs: 15
 function measured({ age = 10, cpu = 1_000, messages = 100, bytes = 1_000 } = {}) {
   return {
     ages: { count: 100, p50: age, p95: 2 * age, max: 3 * age },
-    cpu: { api: cpu, worker: Number.NaN, store: 0 },
+    cpu: { api: cpu, worker: 0, store: 0 },
     traffic: { messages, empty: 0, bytes },
   };
 }
@@ -23,17 +23,16 @@ function measured({ age = 10, cpu = 1_000, messages = 100, bytes = 1_000 } = {})
  * @param {Parameters<typeof measured>[0]} live
  * @param {Parameters<typeof measured>[0]} poll
  */
-function verdict(live, poll, uncertaintyMs = 1) {
+function verdict(live, poll, /** @type {number | null} */ uncertaintyMs = 1) {
   return verdictOn(figuresOf({ live: measured(live), poll: measured(poll) }), PARAMETERS, uncertaintyMs);
 }
 
-describe("ratioOf", () => {
-  it("has two digits that count, and none without a divisor", () => {
-    assert.equal(ratioOf({ live: 10, poll: 1234 }), "123×");
-    assert.equal(ratioOf({ live: 10, poll: 99.4 }), "9.9×");
-    assert.equal(ratioOf({ live: 10, poll: 5 }), "0.50×");
-    assert.equal(ratioOf({ live: 0, poll: 5 }), "–");
-    assert.equal(ratioOf({ live: Number.NaN, poll: 5 }), "–");
+describe("missingCpu", () => {
+  it("names the parts that are not known", () => {
+    const live = measured();
+    live.cpu.store = Number.NaN;
+    assert.deepEqual(missingCpu({ live, poll: measured() }), ["Redis (event-driven)"]);
+    assert.deepEqual(missingCpu({ live: measured(), poll: measured() }), []);
   });
 });
 
@@ -60,6 +59,18 @@ describe("verdictOn", () => {
   it("does not believe an age beyond the clocks", () => {
     assert.match(verdict({ age: 0.5 }, { age: 80 }, 4), /was at least 20× as old/);
     assert.match(verdict({ age: 0.5 }, { age: 2 }, 4), /about as old/);
+  });
+
+  it("does not compare ages that say nothing", () => {
+    const text = verdict({}, { age: 80, messages: 500 }, null);
+    assert.doesNotMatch(text, /old/);
+    assert.match(text, /polling took 5\.0× the messages/);
+  });
+
+  it("does not compare the CPU of a side of which a part is unknown", () => {
+    const live = measured();
+    live.cpu.store = Number.NaN;
+    assert.doesNotMatch(verdictOn(figuresOf({ live, poll: measured() }), PARAMETERS, 1), /CPU/);
   });
 
   it("leaves out what was not measured", () => {

@@ -30,10 +30,10 @@ afterEach(() => {
  */
 function api(apiS, workerS, atMs = now()) {
   const processes = [
-    { name: "api-1", role: "api", cpu_s: apiS, memory_bytes: 10, at_ms: atMs },
-    { name: "worker-1", role: "worker", cpu_s: workerS, memory_bytes: 20, at_ms: atMs },
+    { name: "api-1", role: "api", cpu_s: apiS, at_ms: atMs },
+    { name: "worker-1", role: "worker", cpu_s: workerS, at_ms: atMs },
   ];
-  return { processes, redis: { cpu_s: 0.1, memory_bytes: 5, at_ms: atMs } };
+  return { processes, redis: { cpu_s: 0.1, at_ms: atMs } };
 }
 
 /**
@@ -41,8 +41,8 @@ function api(apiS, workerS, atMs = now()) {
  * @param {number} workerS
  */
 function baseline(apiS, workerS, workerAtMs = now()) {
-  const worker = { count: 1, cpu_s: workerS, memory_bytes: 2, at_ms: workerAtMs };
-  return { cpu_s: apiS, memory_bytes: 1, worker };
+  const worker = { count: 1, cpu_s: workerS, at_ms: workerAtMs };
+  return { cpu_s: apiS, worker };
 }
 
 describe("LoadMonitor", () => {
@@ -55,7 +55,6 @@ describe("LoadMonitor", () => {
     assert.equal(Math.round(load.used.live.worker), 100);
     assert.equal(Math.round(load.used.live.store), 0);
     assert.equal(Math.round(total(load.used.poll)), 500);
-    assert.deepEqual(load.memory, { live: 35, poll: 3 });
   });
 
   it("waits for a process that has not told of the end yet", async () => {
@@ -110,5 +109,54 @@ describe("LoadMonitor", () => {
     await load.mark();
     assert.equal(Number.isNaN(total(load.rates.live)), true);
     assert.equal(Number.isNaN(total(load.used.live)), true);
+  });
+
+  it("forgets the rate of a process that is listed still, but tells nothing any more", async () => {
+    const load = new LoadMonitor();
+    const start = now();
+    answers["/api/stats"] = api(1, 0.5, start - 4_000);
+    await load.mark();
+    answers["/api/stats"] = api(1.1, 0.6, start - 3_000); // both have used 100 ms in this second, and die
+    await load.mark();
+    assert.ok(Number.isNaN(load.rates.live.api));
+    const living = api(1, 0.5, start);
+    answers["/api/stats"] = { ...living, processes: living.processes.map((one) => ({ ...one, name: `${one.name}b` })) };
+    await load.mark();
+    const next = api(1.2, 0.5, start + 1_000);
+    const dead = { name: "api-1", role: "api", cpu_s: 1.1, at_ms: start - 3_000 };
+    answers["/api/stats"] = {
+      ...next,
+      processes: [dead, ...next.processes.map((one) => ({ ...one, name: `${one.name}b` }))],
+    };
+    await load.mark();
+    assert.equal(Math.round(load.rates.live.api), 200);
+  });
+
+  it("does not give a part for the whole", async () => {
+    const load = new LoadMonitor();
+    answers["/api/stats"] = { ...api(1, 0.5), redis: null };
+    await load.mark();
+    answers["/api/stats"] = { ...api(1.2, 0.6, now() + 1_000), redis: null };
+    answers["/baseline/stats"] = { ...baseline(1.5, 0), worker: { count: 0, cpu_s: 0, at_ms: null } };
+    await load.settle();
+    assert.equal(Math.round(load.used.live.api), 200);
+    assert.ok(Number.isNaN(total(load.used.live)));
+    assert.ok(Number.isNaN(total(load.rates.live)));
+    assert.ok(Number.isNaN(total(load.used.poll)));
+  });
+
+  it("goes on when the clock of a server was set back", async () => {
+    const load = new LoadMonitor();
+    const start = now();
+    answers["/api/stats"] = api(1, 0.5, start + 3_600_000);
+    await load.mark();
+    for (const [cpuS = 0, atMs = 0] of [
+      [1.2, start],
+      [1.5, start + 1_000],
+    ]) {
+      answers["/api/stats"] = api(cpuS, 0.5, atMs);
+      await load.mark();
+    }
+    assert.equal(Math.round(load.rates.live.api), 300);
   });
 });

@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, closing, contextmanager
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+from websockets.typing import Origin
 
 from client.follow import follow
 from local.children import wait_until
@@ -30,7 +35,10 @@ pytestmark = pytest.mark.timeout(180)
 
 Replicas = tuple[Api, Api]
 
-_PAGES: Final = ("/", "/pi", "/documents", "/tasks", "/js/hub/shell.js", "/hub.css", "/vendor/uplot/uPlot.esm.js")
+_PAGES: Final = (
+    *("/", "/pi", "/documents", "/tasks", "/api-docs", "/baseline-docs"),
+    *("/js/hub/shell.js", "/hub.css", "/vendor/uplot/uPlot.esm.js", "/vendor/swagger-ui/swagger-ui.css"),
+)
 _OF_PAGES_ONLY: Final = {
     "content-security-policy": None,
     "permissions-policy": None,
@@ -85,6 +93,47 @@ def nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
         yield made
 
 
+class Echo(BaseHTTPRequestHandler):
+    """Answers with the path and the headers that it was asked with."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        """Also what is no GET."""
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        told = json.dumps({"path": self.path, "headers": dict(self.headers)}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(told)))
+        self.end_headers()
+        self.wfile.write(told)
+
+    do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815 - the names are the base class's
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture(scope="module")
+def mirrored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    """A hub before services that tell what they were asked."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Echo) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"127.0.0.1:{server.server_port}"
+        with hub(tmp_path_factory.mktemp("mirrored"), apis=[address], baseline=address) as made:
+            yield made
+        server.shutdown()
+
+
+def asked(front: Hub, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, Any]]:
+    """The status and the JSON of the answer to exactly this path."""
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    with closing(HTTPConnection("127.0.0.1", front.port, timeout=20)) as connection:
+        connection.request(method, path, headers=sent)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+
+
 @pytest.fixture
 def http(front: Hub) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=front.url, timeout=40) as client:
@@ -127,12 +176,11 @@ def test_what_belongs_to_a_page_comes_with_its_policy_and_may_be_kept_while_it_i
     for name, value in _OF_PAGES_ONLY.items():
         assert name in answer.headers
         assert value in {None, answer.headers[name]}
-    kept = "public, max-age=86400" if path.startswith("/vendor/") else "no-cache"
-    assert answer.headers["cache-control"] == kept
+    assert answer.headers["cache-control"] == "no-cache"
     assert answer.headers["server"] == "nginx"
     again = http.get(path, headers={"If-None-Match": answer.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
-    assert again.headers["cache-control"] == kept
+    assert again.headers["cache-control"] == "no-cache"
 
 
 def test_a_page_may_load_what_is_its_own_and_nothing_else(http: httpx.Client) -> None:
@@ -193,10 +241,91 @@ def test_links_and_locations_lead_through_the_hub_whatever_the_client_says_of_it
 
 def test_the_documentation_of_both_services_finds_its_schema(http: httpx.Client) -> None:
     for path in ("/api", "/baseline"):
-        assert f"{path}/openapi.json" in http.get(f"{path}/docs").text
+        page = http.get(f"{path}-docs")
+        assert f'"{path}/openapi.json"' in page.text
+        assert "'unsafe-inline'" not in _script_rule(page)
         assert http.get(f"{path}/openapi.json").json()["servers"] == [{"url": path}]
     front_page = http.get("/api/")
     assert front_page.headers["location"] == "/api/docs"
+
+
+def _script_rule(page: httpx.Response) -> str:
+    rules = page.headers["content-security-policy"].split("; ")
+    return next(str(rule) for rule in rules if rule.startswith("script-src"))
+
+
+@pytest.mark.parametrize("page", ["docs", "redoc"])
+def test_the_documentation_that_a_service_takes_from_elsewhere_is_not_served(http: httpx.Client, page: str) -> None:
+    for path in ("/api", "/baseline"):
+        answer = http.get(f"{path}/{page}")
+        assert (answer.status_code, answer.headers["location"]) == (302, f"{path}-docs")
+
+
+@pytest.mark.parametrize(
+    ("path", "prefix", "seen"),
+    [
+        ("/api/tasks?a=%2f", "/api", "/tasks?a=%2f"),
+        ("/api/../baseline/tasks", "/baseline", "/tasks"),
+        ("/baseline/%2e%2e/api/tasks", "/api", "/tasks"),
+        ("/%61pi/tasks", "/api", "/tasks"),
+        ("//api//tasks", "/api", "/tasks"),
+        ("/api/tasks%0a/x%0D%0A", "/api", "/tasks%0A/x%0D%0A"),
+        ("/baseline/%0a", "/baseline", "/%0A"),
+        ("/api/tasks/7/events", "/api", "/tasks/7/events"),
+        ("/ws/tasks/7", None, "/ws/tasks/7"),
+    ],
+)
+def test_a_service_is_told_the_path_below_its_own_however_it_is_written(
+    mirrored: Hub, path: str, prefix: str | None, seen: str
+) -> None:
+    status, told = asked(mirrored, path, X_Forwarded_Prefix="/elsewhere")
+    assert (status, told["path"], told["headers"].get("X-Forwarded-Prefix")) == (200, seen, prefix)
+
+
+@pytest.mark.parametrize("asks", ["h2c", "websocket, h2c", "websockets"])
+def test_no_upgrade_but_that_of_a_websocket_is_passed_on(mirrored: Hub, asks: str) -> None:
+    for path in ("/api/tasks", "/ws"):
+        _, told = asked(mirrored, path, Upgrade=asks, Connection="Upgrade, HTTP2-Settings", HTTP2_Settings="AAMAAABk")
+        assert "Upgrade" not in told["headers"]
+        assert told["headers"].get("Connection") is None
+    _, told = asked(mirrored, "/ws", Upgrade="WebSocket", Connection="Upgrade")
+    assert (told["headers"]["Upgrade"], told["headers"]["Connection"]) == ("websocket", "upgrade")
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("http://hub:8080", 200),
+        ("https://hub:8080", 200),
+        ("http://hub", 403),
+        ("http://hub:80800", 403),
+        ("http://a.hub:8080", 403),
+        ("http://elsewhere", 403),
+        ("http://elsewhere hub:8080", 403),
+        ("null", 403),
+        ("", 200),
+    ],
+)
+def test_a_page_of_another_origin_changes_nothing_and_follows_nothing(mirrored: Hub, origin: str, status: int) -> None:
+    headers = {"Host": "hub:8080"} | ({"Origin": origin} if origin else {})
+    for path in ("/api/tasks", "/baseline/tasks"):
+        for method in ("POST", "PUT", "DELETE"):
+            assert asked(mirrored, path, method, **headers)[0] == status
+        assert asked(mirrored, path, **headers)[0] == 200
+    for path in ("/ws", "/ws/tasks/7", "/api/ws", "/api/ws/tasks/7"):
+        assert asked(mirrored, path, Upgrade="websocket", Connection="Upgrade", **headers)[0] == status
+
+
+def test_a_page_of_another_origin_is_told_so_in_a_sentence(http: httpx.Client) -> None:
+    refused = http.post("/api/tasks", json={"kind": "compute_pi", "params": _QUICK}, headers={"Origin": "http://else"})
+    assert problem(refused, 403)["detail"] == "a page of another origin may not do this"
+
+
+async def test_a_websocket_is_only_for_the_hubs_own_pages(front: Hub) -> None:
+    with pytest.raises(InvalidStatus, match="403"):
+        await connect(f"{front.ws_url}/ws", origin=Origin("http://elsewhere"))
+    async with connect(f"{front.ws_url}/ws", origin=Origin(front.url)) as socket:
+        await socket.ping()
 
 
 @pytest.mark.parametrize("path", ["/ws/tasks/", "/api/ws/tasks/"])
@@ -318,6 +447,26 @@ async def test_when_a_replica_is_killed_the_other_takes_its_requests_and_its_fol
     finally:
         replicas[0].start()
         await asyncio.to_thread(replicas[0].wait_until_ready)
+
+
+async def test_a_replica_that_is_back_gets_every_follower_of_one_that_dies_then(
+    front: Hub, api: httpx.Client, replicas: Replicas
+) -> None:
+    task = await asyncio.to_thread(begun, front, **_LONG)
+    replicas[0].kill()
+    for _ in range(4):
+        assert (await asyncio.to_thread(api.get, f"/tasks/{task}")).status_code == 200
+    replicas[0].start()
+    await asyncio.to_thread(replicas[0].wait_until_ready)
+    replicas[1].kill()
+    try:
+        async with asyncio.timeout(READY_S), AsyncExitStack() as stack:
+            for _ in range(6):
+                follower = await stack.enter_async_context(connect(f"{front.ws_url}/ws/tasks/{task}"))
+                await follower.recv()
+    finally:
+        replicas[1].start()
+        await asyncio.to_thread(replicas[1].wait_until_ready)
 
 
 async def digits_followed(front: Hub, task: str) -> str:

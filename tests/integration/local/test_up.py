@@ -15,9 +15,8 @@ import httpx
 import psutil
 import pytest
 
-from local.ports import free_port
 from local.waiting import wait_until
-from tests.support.up import READY_S, STOP_S, Run, is_ready
+from tests.support.up import READY_S, STOP_S, Run, is_ready, two_free_ports
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -208,12 +207,3 @@ def test_a_setting_that_makes_no_sense_is_named(start: Start) -> None:
     run = start(WORKERS="many")
     assert run.exit_code() == 1
     assert "WORKERS: " in run.output
-
-
-def two_free_ports() -> int:
-    """The first of two consecutive ones."""
-    while True:
-        first = free_port()
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", first + 1)):
-                return first

@@ -2,6 +2,7 @@
 
 import { h, setText } from "../hub/dom.js";
 import { bytes, count, duration, NONE } from "../hub/format.js";
+import { FIGURES, SIDE_NAMES, SIDES } from "../hub/words.js";
 import { share } from "./outcome.js";
 
 /** @typedef {import("./side-record.js").Idle} Idle */
@@ -10,44 +11,44 @@ import { share } from "./outcome.js";
 /** @type {[string, (figures: SideFigures) => string][]} */
 const ROWS = [
   ["Matches", ({ matches }) => count(matches)],
-  ["Age, median", ({ ages }) => duration(ages.p50)],
-  ["Age, 95 %", ({ ages }) => duration(ages.p95)],
-  ["Age, max", ({ ages }) => duration(ages.max)],
-  ["Messages / requests", ({ traffic }) => count(traffic.messages)],
-  ["… with nothing new", ({ traffic }) => nothingNew(traffic)],
-  ["Bytes received", ({ traffic }) => bytes(traffic.bytes)],
+  [FIGURES.age, ({ ages }) => duration(ages.p50)],
+  [FIGURES.p95, ({ ages }) => duration(ages.p95)],
+  [FIGURES.max, ({ ages }) => duration(ages.max)],
+  [FIGURES.messages, ({ traffic }) => count(traffic.messages)],
+  [FIGURES.empty, ({ traffic }) => nothingNew(traffic)],
+  [FIGURES.bytes, ({ traffic }) => bytes(traffic.bytes)],
   ["Idle stretches over 1 s", ({ idle }) => count(idle.count)],
   ["… the longest", ({ idle }) => (idle.count > 0 ? seconds(idle.longestMs) : NONE)],
   ["… in all", ({ idle }) => (idle.count > 0 ? seconds(idle.totalMs) : NONE)],
 ];
 
 export class FiguresTable {
-  /** @type {Record<"live" | "poll", HTMLElement[]>} */
+  /** @type {Record<import("../hub/words.js").Side, HTMLElement[]>} */
   #cells = { live: cells(), poll: cells() };
 
   constructor() {
     const rows = ROWS.map(([name], index) =>
       h("tr", {}, h("th", { scope: "row" }, name), this.#cells.live[index], this.#cells.poll[index]),
     );
-    const heading = (/** @type {string} */ side, /** @type {string} */ name) =>
-      h("th", { scope: "col", class: `number ${side}` }, name);
+    const heading = (/** @type {import("../hub/words.js").Side} */ side) =>
+      h("th", { scope: "col", class: `number ${side}` }, SIDE_NAMES[side]);
     this.element = h(
       "div",
-      { class: "scroll figures" },
+      { class: "scroll figures", role: "region", tabIndex: 0, "aria-label": "Figures of both sides" },
       h(
         "table",
         {},
         h("caption", { class: "spoken-only" }, "Figures of both sides"),
-        h("thead", {}, h("tr", {}, h("td"), heading("live", "Event-driven"), heading("poll", "Polling"))),
+        h("thead", {}, h("tr", {}, h("td"), ...SIDES.map(heading))),
         h("tbody", {}, ...rows),
       ),
     );
   }
 
-  /** @param {Record<"live" | "poll", SideFigures>} figures */
+  /** @param {Record<import("../hub/words.js").Side, SideFigures>} figures */
   show(figures) {
     for (const [index, [, told]] of ROWS.entries()) {
-      for (const side of /** @type {const} */ (["live", "poll"])) {
+      for (const side of SIDES) {
         const cell = this.#cells[side][index];
         if (cell) setText(cell, told(figures[side]));
       }

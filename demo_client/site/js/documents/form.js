@@ -1,7 +1,9 @@
 /** The form: what is searched, for what, how fast, and how the polling side asks. Its values stand in the address. */
 
-import { h, setAttribute, setText } from "../hub/dom.js";
-import { Field } from "./field.js";
+import { h, setText } from "../hub/dom.js";
+import { Field, IntervalField, numberInput, PaceField, StrategyField } from "../hub/fields.js";
+import { RunButtons } from "../hub/run-buttons.js";
+import { sentence } from "../hub/words.js";
 import { KeywordField } from "./keyword-field.js";
 import { check, fieldOf, fromQuery, toQuery } from "./parameters.js";
 import { SourceField } from "./source-field.js";
@@ -9,39 +11,31 @@ import { SourceField } from "./source-field.js";
 /** @typedef {import("./parameters.js").Draft} Draft */
 /** @typedef {import("./parameters.js").FieldName} FieldName */
 /** @typedef {import("./parameters.js").Parameters} Parameters */
-/** @typedef {import("./parameters.js").Strategy} Strategy */
 /** @typedef {import("./parameters.js").Wrong} Wrong */
 /** @typedef {{ parameters: Parameters, source: import("./source-field.js").Source }} Order */
-
-const PRESETS_MS = [150, 500];
-
-/** @type {Record<Strategy, { name: string, hint: string }>} */
-const STRATEGIES = {
-  plain: { name: "plain", hint: "The whole state each time: all matches so far, over and over." },
-  delta: { name: "delta", hint: "Only what is new since the last answer; when nothing is, a 304 without a body." },
-  long: { name: "long", hint: "As delta, but the server holds each request until there is news, for 25 s at most." },
-};
 
 export class RunForm {
   #source = new SourceField(() => this.#changed());
   #keywords = new KeywordField(() => this.#changed());
-  #shortest = this.#number("Shortest pause in ms");
-  #longest = this.#number("Longest pause in ms");
-  #seed = this.#number();
-  #interval = this.#number();
-  #strategy = h(
-    "select",
-    { onchange: () => this.#changed() },
-    ...Object.entries(STRATEGIES).map(([value, { name }]) => h("option", { value }, name)),
-  );
-  #presets = PRESETS_MS.map((ms) =>
-    h("button", { type: "button", class: "small", onclick: () => this.#preset(ms) }, `${ms} ms`),
-  );
+  #pace = new PaceField("Pace, ms per match", () => this.#changed());
+  #seed = numberInput(() => this.#changed());
+  #strategy = new StrategyField(() => this.#changed());
+  #interval = new IntervalField(() => this.#changed());
   #notice = h("p", { class: "notice", "data-tone": "bad", role: "alert", hidden: true });
-  /** @type {Record<FieldName, Field>} */
-  #fields;
-  #run = h("button", { type: "submit", class: "primary" }, "Run");
-  #stop;
+  /** In the order in which they stand. @type {Record<FieldName, Field>} */
+  #fields = {
+    source: this.#source.choiceField,
+    keywords: this.#keywords.field,
+    pace: this.#pace.field,
+    seed: new Field({
+      label: "Seed",
+      controls: [this.#seed],
+      hint: "The same seed draws the same pauses, on both sides.",
+    }),
+    strategy: this.#strategy.field,
+    interval: this.#interval.field,
+  };
+  #buttons;
   #status = h("span", { class: "small quiet" });
 
   /**
@@ -50,11 +44,11 @@ export class RunForm {
    * @param {() => void} handlers.onStop
    */
   constructor({ onRun, onStop }) {
-    this.#stop = h("button", { type: "button", disabled: true, onclick: onStop }, "Stop");
-    this.#fields = this.#makeFields();
-    this.actions = h("div", { class: "row actions" }, this.#run, this.#stop, this.#status);
+    this.#buttons = new RunButtons(onStop);
+    this.actions = h("div", { class: "row actions" }, this.#buttons.run, this.#buttons.stop, this.#status);
     const submitted = (/** @type {SubmitEvent} */ event) => {
       event.preventDefault();
+      if (this.#buttons.run.disabled) return;
       const order = this.#read();
       if (order) onRun(order);
     };
@@ -67,18 +61,16 @@ export class RunForm {
       this.#notice,
       this.actions,
     );
-    const { draft, wrong } = fromQuery(new URLSearchParams(location.search));
+    const { draft, wrong, unknown } = fromQuery(new URLSearchParams(location.search));
     this.#fill(draft);
     this.#showWrong(wrong);
+    this.#follow();
+    this.setNotice(unknown);
   }
 
-  /** @param {boolean} running */
-  setRunning(running) {
-    const [left, entered] = running ? [this.#run, this.#stop] : [this.#stop, this.#run];
-    const focused = document.activeElement === left;
-    entered.disabled = false;
-    left.disabled = true;
-    if (focused) entered.focus();
+  /** @param {import("../hub/run-buttons.js").Phase} phase */
+  showPhase(phase) {
+    this.#buttons.show(phase);
   }
 
   /** @param {string} text */
@@ -104,7 +96,7 @@ export class RunForm {
     for (const { field, message } of problem.errors) {
       const name = fieldOf(field);
       const place = name === "keywords" ? this.#keywordAt(field) : "";
-      if (name) wrong[name] ??= `${place}${message}.`;
+      if (name) wrong[name] ??= sentence(`${place}${message}`);
       else others.push(`${field}: ${message}`);
     }
     this.#showWrong(wrong);
@@ -134,10 +126,10 @@ export class RunForm {
     return {
       source: this.#source.choice,
       keywords: this.#keywords.terms,
-      pace: [this.#shortest.value, this.#longest.value],
-      seed: this.#seed.value,
-      interval: this.#interval.value,
-      strategy: /** @type {Strategy} */ (this.#strategy.value),
+      pace: this.#pace.ends,
+      seed: this.#seed.value.trim(),
+      interval: this.#interval.text,
+      strategy: this.#strategy.value,
     };
   }
 
@@ -145,18 +137,17 @@ export class RunForm {
   #fill({ source, keywords, pace, seed, interval, strategy }) {
     this.#source.choice = source;
     this.#keywords.terms = keywords;
-    [this.#shortest.value, this.#longest.value] = pace;
+    this.#pace.ends = pace;
     this.#seed.value = seed;
-    this.#interval.value = interval;
+    this.#interval.text = interval;
     this.#strategy.value = strategy;
-    this.#follow();
   }
 
   #changed() {
     const draft = this.#draft();
     const { wrong } = check(draft);
     for (const name of /** @type {FieldName[]} */ (["pace", "seed", "interval", "strategy"])) {
-      if (!wrong[name]) this.#fields[name].setWrong(null); // a sentence goes when it is no longer true
+      this.#fields[name].setWrong(wrong[name] ?? null);
     }
     history.replaceState(null, "", `?${toQuery(draft)}`);
     this.#follow();
@@ -164,21 +155,8 @@ export class RunForm {
 
   /** What depends on other fields. */
   #follow() {
-    const strategy = /** @type {Strategy} */ (this.#strategy.value);
-    this.#fields.strategy.setHint(STRATEGIES[strategy].hint);
-    const long = strategy === "long";
-    this.#interval.disabled = long;
-    for (const [index, button] of this.#presets.entries()) {
-      button.disabled = long;
-      setAttribute(button, "aria-pressed", String(Number(this.#interval.value) === PRESETS_MS[index]));
-    }
-    this.#fields.interval.setHint(long ? "Long polling asks again at once." : "50 to 10,000 ms between two requests.");
-  }
-
-  /** @param {number} ms */
-  #preset(ms) {
-    this.#interval.value = String(ms);
-    this.#changed();
+    this.#strategy.show();
+    this.#interval.show(this.#strategy.value);
   }
 
   /**
@@ -207,49 +185,5 @@ export class RunForm {
   #keywordAt(path) {
     const term = this.#keywords.terms[Number(path.split(".")[2] ?? Number.NaN)];
     return term === undefined ? "" : `“${term}”: `;
-  }
-
-  /** @returns {Record<FieldName, Field>} */
-  #makeFields() {
-    const pace = h(
-      "div",
-      { class: "row nowrap" },
-      this.#shortest,
-      h("span", { "aria-hidden": "true" }, "–"),
-      this.#longest,
-    );
-    return {
-      source: this.#source.choiceField,
-      keywords: this.#keywords.field,
-      pace: new Field({
-        label: "Pace, ms per match",
-        controls: [this.#shortest, this.#longest],
-        content: pace,
-        hint: "Each pause is drawn between the two; 0 – 0 is as fast as it goes.",
-      }),
-      seed: new Field({
-        label: "Seed",
-        controls: [this.#seed],
-        hint: "The same seed draws the same pauses, on both sides.",
-      }),
-      strategy: new Field({ label: "Polling strategy", controls: [this.#strategy] }),
-      interval: new Field({
-        label: "Polling interval, ms",
-        controls: [this.#interval],
-        content: h("div", { class: "row nowrap interval" }, this.#interval, ...this.#presets),
-      }),
-    };
-  }
-
-  /** @param {string} [label]  when it is one of several in a field */
-  #number(label) {
-    const input = h("input", {
-      type: "text",
-      inputMode: "numeric",
-      autocomplete: "off",
-      oninput: () => this.#changed(),
-    });
-    if (label) input.setAttribute("aria-label", label);
-    return input;
   }
 }

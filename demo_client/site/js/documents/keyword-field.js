@@ -1,8 +1,8 @@
 /** The keywords, as tokens that can be removed, and a line to add more: with Enter, or many at once, one per line. */
 
 import { h } from "../hub/dom.js";
+import { Field } from "../hub/fields.js";
 import { announce } from "../hub/shell.js";
-import { Field } from "./field.js";
 import { keywordObjection, MAX_KEYWORDS, tidy } from "./parameters.js";
 
 export class KeywordField {

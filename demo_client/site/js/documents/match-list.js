@@ -5,9 +5,8 @@
  */
 
 import { h, setAttribute, setText } from "../hub/dom.js";
-import { parts } from "./snippet.js";
 
-/** @typedef {import("./snippet.js").Match} Match */
+/** @typedef {import("./side-record.js").Match} Match */
 /** @typedef {{ element: HTMLElement, line: Text, before: Text, match: Text, after: Text, term: HTMLElement }} Row */
 
 /** Rows kept ready above and below those that can be seen. */
@@ -161,4 +160,16 @@ function write(target, match, position) {
   setText(target.term, match.term);
   setAttribute(target.element, "aria-posinset", String(position));
   setAttribute(target.element, "aria-setsize", "-1"); // it grows: how many there are stands above the list
+}
+
+/**
+ * What is before the match, the match, and what is after it. A string counts in UTF-16 units, a span in code points.
+ *
+ * @param {Pick<Match, "snippet" | "at">} match
+ * @returns {[before: string, match: string, after: string]}
+ */
+export function parts({ snippet, at }) {
+  const [start, end] = at;
+  const points = Array.from(snippet);
+  return [points.slice(0, start).join(""), points.slice(start, end).join(""), points.slice(end).join("")];
 }

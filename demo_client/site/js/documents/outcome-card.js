@@ -2,6 +2,7 @@
 
 import { h, setAttribute, setText } from "../hub/dom.js";
 import { count, NONE } from "../hub/format.js";
+import { SIDE_NAMES } from "../hub/words.js";
 import { comparison, meaning } from "./outcome.js";
 
 /** @typedef {import("./outcome.js").Ending} Ending */
@@ -13,8 +14,9 @@ export class OutcomeCard {
   #same = h("p", { class: "notice" });
   #errors = h("div", { class: "stack" });
   #means = h("p", { class: "means" });
+  #notes = h("ul", { class: "small quiet", "aria-label": "What the figures do not mean" });
   #table = h("div", { class: "scroll" });
-  #told = h("div", { class: "stack", hidden: true }, this.#same, this.#errors, this.#means, this.#table);
+  #told = h("div", { class: "stack", hidden: true }, this.#same, this.#errors, this.#means, this.#notes, this.#table);
   element = h("section", { class: "card", "aria-label": "Result" }, h("h2", {}, "Result"), this.#waiting, this.#told);
 
   begin() {
@@ -29,19 +31,24 @@ export class OutcomeCard {
   }
 
   /**
-   * @param {Record<"live" | "poll", Ending>} endings
-   * @param {Record<"live" | "poll", Figures>} figures
-   * @param {import("../hub/follower.js").Strategy} strategy
+   * @param {Record<import("../hub/words.js").Side, Ending>} endings
+   * @param {Record<import("../hub/words.js").Side, Figures>} figures
+   * @param {object} about
+   * @param {import("../hub/words.js").Strategy} about.strategy
+   * @param {boolean} about.agesCount  false when polling was slowed by the browser
+   * @param {string[]} about.notes  what the figures of this run do not mean
    * @returns {string} what a screen reader is to be told
    */
-  show(endings, figures, strategy) {
+  show(endings, figures, { strategy, agesCount, notes }) {
     const verdict = comparison(endings);
     setText(this.#same, verdict.text);
     setAttribute(this.#same, "data-tone", verdict.good ? "good" : "bad");
     const errors = [endings.live.error, endings.poll.error].filter(Boolean);
     this.#errors.replaceChildren(...errors.map((error) => h("p", { class: "notice", "data-tone": "bad" }, error)));
-    const means = meaning(figures, strategy);
+    const means = meaning(figures, strategy, agesCount);
     setText(this.#means, means);
+    this.#notes.replaceChildren(...notes.map((note) => h("li", {}, note)));
+    this.#notes.hidden = notes.length === 0;
     this.#table.replaceChildren(...tableOf(endings.live.result, endings.poll.result));
     this.#waiting.hidden = true;
     this.#told.hidden = false;
@@ -81,8 +88,8 @@ function tableOf(live, poll) {
           "tr",
           {},
           h("td"),
-          h("th", { scope: "col", class: "number" }, "Event-driven"),
-          h("th", { scope: "col", class: "number" }, "Polling"),
+          h("th", { scope: "col", class: "number" }, SIDE_NAMES.live),
+          h("th", { scope: "col", class: "number" }, SIDE_NAMES.poll),
         ),
       ),
       h(

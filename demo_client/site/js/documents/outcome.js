@@ -1,8 +1,9 @@
 /** What a run that is over says: whether both sides showed the same, and what the figures of both mean. */
 
 import { bytes, count, duration, ratio } from "../hub/format.js";
+import { SIDE_NAMES, several } from "../hub/words.js";
 
-/** @typedef {import("./snippet.js").Match} Match */
+/** @typedef {import("./side-record.js").Match} Match */
 /** @typedef {import("../hub/meter.js").Quantiles} Quantiles */
 /** @typedef {import("../hub/meter.js").Traffic} Traffic */
 /** @typedef {import("./side-record.js").Idle} Idle */
@@ -29,17 +30,19 @@ export function firstDifference(one, other) {
 /**
  * Whether both sides showed all there was, and the same.
  *
- * @param {Record<"live" | "poll", Ending>} endings
+ * @param {Record<import("../hub/words.js").Side, Ending>} endings
  * @returns {Verdict}
  */
 export function comparison({ live, poll }) {
   if (!live.result || !poll.result) {
     const shared = Math.min(live.matches.length, poll.matches.length);
     const alike = firstDifference(live.matches.slice(0, shared), poll.matches.slice(0, shared)) === null;
-    const far = `the ${count(shared)} matches that both have shown are ${alike ? "identical" : "not identical"}`;
+    const shown =
+      shared === 1 ? "the match that both have shown is" : `the ${count(shared)} matches that both have shown are`;
+    const far = shared === 0 ? "there was nothing to compare" : `${shown} ${alike ? "identical" : "not identical"}`;
     return { good: false, text: `The run did not end on both sides; ${far}.` };
   }
-  const missing = [missed("event-driven", live), missed("polling", poll)].filter(Boolean);
+  const missing = [missed("live", live), missed("poll", poll)].filter(Boolean);
   if (missing.length > 0) return { good: false, text: missing.join(" ") };
   const at = firstDifference(live.matches, poll.matches);
   if (at !== null) return { good: false, text: `The two sides differ from match ${count(at + 1)} on.` };
@@ -52,20 +55,22 @@ export function comparison({ live, poll }) {
 /**
  * How often polling asked for nothing, what that bought, and what the other side showed for it: one sentence.
  *
- * @param {Record<"live" | "poll", Figures>} figures
- * @param {import("../hub/follower.js").Strategy} strategy
+ * @param {Record<import("../hub/words.js").Side, Figures>} figures
+ * @param {import("../hub/words.js").Strategy} strategy
+ * @param {boolean} [agesCount]  false when polling was slowed by the browser: its ages then say nothing
  */
-export function meaning({ live, poll }, strategy) {
+export function meaning({ live, poll }, strategy, agesCount = true) {
   const { messages: requests, empty } = poll.traffic;
   const none = empty === 0 ? "none" : `${count(empty)} (${share(empty, requests)})`;
   const held = strategy === "long" ? ", as the server held each until there was news" : "";
   const asked = `Requests of the polling side: ${count(requests)}, of which ${none} returned nothing new${held}`;
+  const cost = `${several(live.traffic.messages, "message")}, in ${bytes(live.traffic.bytes)} instead of ${bytes(poll.traffic.bytes)}`;
   if (poll.ages.count === 0 || live.ages.count === 0) return `${asked}.`;
+  if (!agesCount) return `${asked}; the event-driven side took ${cost}.`;
   const bought = `they bought updates that were ${duration(poll.ages.p50)} old in the median when they were seen`;
   const pushed = `the event-driven side showed them after ${duration(live.ages.p50)}${compared(live.ages.p50, poll.ages.p50)}`;
-  const cost = `with ${count(live.traffic.messages)} messages, in ${bytes(live.traffic.bytes)} instead of ${bytes(poll.traffic.bytes)}`;
   const cut = live.cuts + poll.cuts > 0 ? "; what a cut made late is counted in" : "";
-  return `${asked}; ${bought}, where ${pushed} ${cost}${cut}.`;
+  return `${asked}; ${bought}, where ${pushed} with ${cost}${cut}.`;
 }
 
 /**
@@ -91,12 +96,12 @@ function told(matches) {
 }
 
 /**
- * @param {string} side
+ * @param {import("../hub/words.js").Side} side
  * @param {Ending} ending
  */
 function missed(side, { matches, result }) {
   if (!result || result.total === matches.length) return "";
-  return `The ${side} side showed ${count(matches.length)} of ${count(result.total)} matches.`;
+  return `The ${SIDE_NAMES[side].toLowerCase()} side showed ${count(matches.length)} of ${several(result.total, "match", "matches")}.`;
 }
 
 /**

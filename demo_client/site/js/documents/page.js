@@ -1,20 +1,21 @@
 /** The page /documents: a text is searched on both sides at once. */
 
+import { Clocks } from "../hub/clocks.js";
 import { byId, h } from "../hub/dom.js";
 import { duration } from "../hub/format.js";
 import { Painter } from "../hub/painter.js";
 import { Problem } from "../hub/services.js";
 import { announce, startShell } from "../hub/shell.js";
+import { CUT_MS, pollingWords, SIDE_NAMES, SIDES } from "../hub/words.js";
 import { FiguresTable } from "./figures.js";
 import { RunForm } from "./form.js";
 import { OutcomeCard } from "./outcome-card.js";
-import { Run, SIDES } from "./run.js";
-import { CUT_MS, SidePanel } from "./side-panel.js";
+import { Run } from "./run.js";
+import { SidePanel } from "./side-panel.js";
 import { Timeline } from "./timeline.js";
 
 /** @typedef {import("../hub/follower.js").Side} Side */
 
-const SPOKEN = { live: "Event-driven side", poll: "Polling side" };
 const FIGURES_EVERY_MS = 500;
 
 class Page {
@@ -22,6 +23,7 @@ class Page {
   #painter = new Painter();
   /** What moves with time: apart, so that no update waits for its frames. */
   #movement = new Painter();
+  #clocks = new Clocks();
   #form = new RunForm({ onRun: (order) => this.#begin(order), onStop: () => this.#stop() });
   #panels = { live: this.#panel("live"), poll: this.#panel("poll") };
   #timeline = new Timeline();
@@ -42,6 +44,7 @@ class Page {
     );
     place.classList.add("documents");
     place.append(this.#form.element, this.#sides, times, this.#outcome.element);
+    void this.#clocks.probe();
   }
 
   /** The movement's painter calls it, in each frame of a run. */
@@ -71,32 +74,34 @@ class Page {
   #panel(side) {
     return new SidePanel(side, this.#painter, () => {
       this.#run?.cut(side, CUT_MS);
-      announce(`${SPOKEN[side]} cut off for ${CUT_MS / 1000} seconds`);
+      announce(`${SIDE_NAMES[side]} side cut off for ${CUT_MS / 1000} seconds`);
     });
   }
 
   /** @param {import("./form.js").Order} order */
   async #begin(order) {
-    const run = new Run(order, this.#painter, {
+    const run = new Run(order, this.#painter, this.#clocks, {
       onPaint: (side, follower) => this.#panels[side].paint(follower, run.records[side]),
       onState: (side, follower) => this.#panels[side].paintState(follower, run.records[side]),
-      onResume: (side) => announce(`${SPOKEN[side]} resumed`),
+      onResume: (side) => announce(`${SIDE_NAMES[side]} side resumed`),
       onEnd: () => this.#finish(run),
     });
     this.#run = run;
-    this.#form.setRunning(true);
-    this.#form.setStatus("Starting");
+    this.#form.showPhase("starting");
+    this.#form.setStatus("");
     this.#outcome.begin();
     this.#panels.live.begin("over a WebSocket", run.records.live);
-    this.#panels.poll.begin(asked(order.parameters), run.records.poll);
+    this.#panels.poll.begin(`over HTTP, ${pollingWords(order.parameters)}`, run.records.poll);
     this.#timeline.begin({ ...run.records, requests: run.requests }, () => run.elapsedMs);
     try {
       await run.start();
     } catch (error) {
+      if (run.stopped) return; // which tells of itself
       this.#refused(error instanceof Problem ? error : new Problem(String(error)));
       return;
     }
     if (run.ended) return; // it was stopped meanwhile
+    this.#form.showPhase("running");
     announce("The run has started");
     this.#bringIntoView();
     this.#movement.request(this);
@@ -104,23 +109,37 @@ class Page {
 
   /** @param {Problem} problem */
   #refused(problem) {
-    this.#form.setRunning(false);
+    this.#withdraw(`The run did not start. ${problem.message}`);
     this.#form.setStatus("");
+    this.#form.refuse(problem);
+  }
+
+  /**
+   * Nothing came of the run.
+   *
+   * @param {string} told
+   */
+  #withdraw(told) {
+    this.#run = null;
     for (const side of SIDES) this.#panels[side].withdraw();
     this.#outcome.withdraw();
-    this.#form.refuse(problem);
-    announce(`The run did not start. ${problem.message}`);
+    this.#form.showPhase("idle");
+    announce(told);
   }
 
   async #stop() {
     const run = this.#run;
     if (!run || run.ended) return;
+    this.#form.showPhase("ending");
     const stopped = run.stop();
     for (const side of SIDES) this.#panels[side].stop();
-    this.#conclude(run, "Stopped");
-    const problems = await stopped;
-    if (problems.length > 0 && this.#run === run) {
-      this.#form.setNotice(`The tasks may go on without this page: ${problems.join(" ")}`);
+    const left = await stopped;
+    this.#form.setNotice(left);
+    if (run.begun) {
+      this.#conclude(run, "Stopped");
+    } else {
+      this.#form.setStatus("Stopped before it began");
+      this.#withdraw("The run was stopped before it began.");
     }
   }
 
@@ -139,8 +158,12 @@ class Page {
     this.#figures.show(figures);
     this.#timeline.end();
     this.#timeline.describe(figures);
-    const told = this.#outcome.show(run.endings(), figures, run.parameters.strategy);
-    this.#form.setRunning(false);
+    const told = this.#outcome.show(run.endings(), figures, {
+      strategy: run.parameters.strategy,
+      agesCount: run.agesCount,
+      notes: run.notes(),
+    });
+    this.#form.showPhase("idle");
     this.#form.setStatus(`${how} after ${duration(run.elapsedMs)}`);
     announce(`${how}. ${told}`);
   }
@@ -151,11 +174,6 @@ class Page {
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.#form.actions.scrollIntoView({ block: "start", behavior: calm ? "auto" : "smooth" });
   }
-}
-
-/** @param {import("./parameters.js").Parameters} parameters */
-function asked({ strategy, intervalMs }) {
-  return strategy === "long" ? "HTTP, long polling" : `HTTP, ${strategy}, every ${intervalMs} ms`;
 }
 
 startShell();

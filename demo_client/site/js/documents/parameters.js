@@ -1,7 +1,9 @@
 /** What a run is made of: as it is typed, as it stands in the address of the page, and as the services take it. */
 
+import { LIMITS, notWhole, paceEnds, readPace, shortened, unknownNames, wholeNumber } from "../hub/parameters.js";
+
 /** @typedef {"sample" | "text" | "file"} SourceChoice */
-/** @typedef {import("../hub/follower.js").Strategy} Strategy */
+/** @typedef {import("../hub/words.js").Strategy} Strategy */
 /** @typedef {"source" | "keywords" | "pace" | "seed" | "interval" | "strategy"} FieldName */
 /** @typedef {Partial<Record<FieldName, string>>} Wrong  a sentence for each field that cannot be used as it is */
 /**
@@ -23,11 +25,10 @@
  */
 
 export const MAX_KEYWORDS = 50;
-export const MAX_KEYWORD_CHARACTERS = 100;
-const MAX_PACE_MS = 60_000;
-const MAX_SEED = 2 ** 32 - 1;
-const MIN_INTERVAL_MS = 50;
-const MAX_INTERVAL_MS = 10_000;
+const MAX_KEYWORD_CHARACTERS = 100;
+/** @type {import("../hub/parameters.js").Limits} */
+const SEEDS = [0, 2 ** 32 - 1];
+const NAMES = ["keyword", "pace", "seed", "interval", "strategy", "source"];
 
 /** @type {SourceChoice[]} */
 const SOURCES = ["sample", "text", "file"];
@@ -53,7 +54,7 @@ export function defaults() {
  * The draft that a query names; what it does not name is as by default.
  *
  * @param {URLSearchParams} query
- * @returns {{ draft: Draft, wrong: Wrong }}
+ * @returns {{ draft: Draft, wrong: Wrong, unknown: string | null }}  unknown: a sentence about names that are no parameter
  */
 export function fromQuery(query) {
   const draft = defaults();
@@ -62,12 +63,12 @@ export function fromQuery(query) {
   const keywords = query.getAll("keyword").map(tidy).filter(Boolean);
   if (query.has("keyword")) draft.keywords = keywords;
   const pace = query.get("pace");
-  if (pace !== null) draft.pace = ends(pace);
+  if (pace !== null) draft.pace = paceEnds(pace);
   draft.seed = query.get("seed") ?? draft.seed;
   draft.interval = query.get("interval") ?? draft.interval;
   draft.source = choice("source", SOURCES, draft.source);
   draft.strategy = choice("strategy", STRATEGIES, draft.strategy);
-  return { draft, wrong: { ...check(draft).wrong, ...asked } };
+  return { draft, wrong: { ...check(draft).wrong, ...asked }, unknown: unknownNames(query, NAMES) };
 
   /**
    * @template {string} Value
@@ -108,30 +109,17 @@ export function toQuery(draft) {
 export function check(draft) {
   /** @type {Wrong} */
   const wrong = {};
-  const seed = whole("seed", draft.seed, 0, MAX_SEED);
-  const intervalMs = whole("interval", draft.interval, MIN_INTERVAL_MS, MAX_INTERVAL_MS);
-  const shortest = whole("pace", draft.pace[0], 0, MAX_PACE_MS);
-  const longest = whole("pace", draft.pace[1], 0, MAX_PACE_MS);
-  if (shortest > longest) wrong.pace = "The shortest pause is longer than the longest. Exchange them.";
+  const seed = wholeNumber(draft.seed, SEEDS);
+  if (Number.isNaN(seed)) wrong.seed = notWhole(draft.seed, SEEDS);
+  const intervalMs = wholeNumber(draft.interval, LIMITS.interval);
+  if (Number.isNaN(intervalMs)) wrong.interval = notWhole(draft.interval, LIMITS.interval);
+  const pace = readPace(draft.pace);
+  if (pace.wrong) wrong.pace = pace.wrong;
   const objection = keywordsObjection(draft.keywords);
   if (objection) wrong.keywords = objection;
   if (Object.keys(wrong).length > 0) return { parameters: null, wrong };
   const { keywords, strategy } = draft;
-  return { parameters: { keywords, paceMs: [shortest, longest], seed, intervalMs, strategy }, wrong };
-
-  /**
-   * @param {FieldName} field
-   * @param {string} typed
-   * @param {number} least
-   * @param {number} most
-   */
-  function whole(field, typed, least, most) {
-    const value = /^\d{1,12}$/.test(typed.trim()) ? Number(typed) : Number.NaN;
-    if (value >= least && value <= most) return value;
-    const what = field === "pace" ? "two whole numbers" : "a whole number";
-    wrong[field] = `Enter ${what} from ${least} to ${most.toLocaleString("en")}.`;
-    return Number.NaN;
-  }
+  return { parameters: { keywords, paceMs: pace.paceMs, seed, intervalMs, strategy }, wrong };
 }
 
 /**
@@ -179,19 +167,4 @@ function keywordsObjection(keywords) {
     if (objection) return objection;
   }
   return null;
-}
-
-/**
- * @param {string} pace
- * @returns {[string, string]}
- */
-function ends(pace) {
-  const at = pace.indexOf("-", 1);
-  return at < 0 ? [pace, pace] : [pace.slice(0, at), pace.slice(at + 1)];
-}
-
-/** @param {string} text */
-function shortened(text) {
-  const characters = Array.from(text);
-  return characters.length <= 30 ? text : `${characters.slice(0, 30).join("")}…`;
 }

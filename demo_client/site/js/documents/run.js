@@ -1,9 +1,11 @@
 /** One run: the same search on both sides, started together, followed until both have ended. */
 
-import { Follower } from "../hub/follower.js";
-import { LoadMonitor } from "../hub/load.js";
+import { Clocks } from "../hub/clocks.js";
+import { Follower, lossNotes } from "../hub/follower.js";
+import { HiddenTime, hiddenNote } from "../hub/hidden-time.js";
 import { Meter } from "../hub/meter.js";
-import { API, BASELINE, cancelTask, Problem, request, submitTask } from "../hub/services.js";
+import { TaskPair } from "../hub/pair.js";
+import { SIDE_NAMES, SIDES, sentence } from "../hub/words.js";
 import { RequestLog } from "./request-log.js";
 import { SideRecord } from "./side-record.js";
 
@@ -11,10 +13,6 @@ import { SideRecord } from "./side-record.js";
 /** @typedef {import("./form.js").Order} Order */
 /** @typedef {import("./figures.js").SideFigures} SideFigures */
 /** @typedef {import("./outcome.js").Ending} Ending */
-/** @typedef {{ id: string, refusal: null } | { id: null, refusal: Problem }} Submitted */
-
-/** @type {Side[]} */
-export const SIDES = ["live", "poll"];
 
 /**
  * @typedef {object} Handlers
@@ -34,17 +32,23 @@ export class Run {
   #order;
   #painter;
   #handlers;
-  #clocks = new LoadMonitor();
+  #clocks;
+  #pair = new TaskPair();
+  #hidden = new HiddenTime();
   #startedMs = performance.now();
   /** @type {number | null} */
   #endedMs = null;
+  /** By its user. */
+  stopped = false;
 
   /**
    * @param {Order} order
    * @param {import("../hub/painter.js").Painter} painter
+   * @param {Clocks} clocks  which were set already, if the services answer
    * @param {Handlers} handlers
    */
-  constructor(order, painter, handlers) {
+  constructor(order, painter, clocks, handlers) {
+    this.#clocks = clocks;
     this.#order = order;
     this.#painter = painter;
     this.#handlers = handlers;
@@ -66,37 +70,38 @@ export class Run {
     return this.#order.parameters;
   }
 
-  /** Submit to both sides and follow. Throws Problem, and then nothing runs. */
+  /** Whether its clients have begun to follow. */
+  get begun() {
+    return this.#followers.live !== undefined;
+  }
+
+  /** Submit and follow, unless it is stopped meanwhile. Throws Problem, and then nothing runs. */
   async start() {
     const { parameters, source } = this.#order;
     const { keywords, paceMs, seed } = parameters;
-    const params = { source, keywords, pace_ms: paceMs, seed };
-    const [[live, poll]] = await Promise.all([submitToBoth(params), this.#clocks.start()]);
-    if (this.ended || !live.id || !poll.id) {
-      const refusal = this.ended ? null : (live.refusal ?? poll.refusal);
-      this.#end();
-      if (live.id) await attempt(cancelTask(live.id));
-      if (poll.id) await attempt(cancelBaseline(poll.id));
-      if (refusal) throw refusal;
-      return;
+    this.#clocks.start();
+    try {
+      await this.#pair.submit("document_analysis", { source, keywords, pace_ms: paceMs, seed });
+    } catch (error) {
+      if (!this.ended) this.#end();
+      throw error;
     }
-    this.#follow("live", live.id);
-    this.#follow("poll", poll.id);
+    if (this.ended) return;
+    this.#hidden.start();
+    for (const side of SIDES) this.#follow(side, this.#pair.tasks[side][0] ?? "");
     for (const side of SIDES) this.#followers[side]?.start();
   }
 
-  /** Cancel the tasks of both sides, and follow no longer. @returns {Promise<string[]>} what went wrong */
+  /**
+   * Follow no longer, and have the tasks cancelled, those included that are only being submitted.
+   *
+   * @returns {Promise<string | null>}  a sentence about tasks that could not be cancelled
+   */
   async stop() {
-    if (this.ended) return [];
-    const { live, poll } = this.#followers;
+    if (this.ended) return null;
+    this.stopped = true;
     this.#end();
-    for (const follower of [live, poll]) follower?.close();
-    const cancels = [
-      live && !live.view.ended && cancelTask(live.taskId),
-      poll && !poll.view.ended && cancelBaseline(poll.taskId),
-    ];
-    const problems = await Promise.all(cancels.map((cancel) => (cancel ? attempt(cancel) : "")));
-    return problems.filter((problem) => problem !== "");
+    return this.#pair.cancel();
   }
 
   /**
@@ -118,12 +123,23 @@ export class Run {
 
   /** The time of a side's server, Unix ms. @param {Side} side */
   serverNowMs(side) {
-    return this.#clocks.clocks[side].now();
+    return this.#clocks[side].now();
   }
 
   /** @returns {Record<Side, SideFigures>} */
   figures() {
     return { live: this.#figuresOf("live"), poll: this.#figuresOf("poll") };
+  }
+
+  /** Whether the ages of both sides can be compared: a browser slows the polls of a page that is hidden. */
+  get agesCount() {
+    return this.#hidden.ms === 0;
+  }
+
+  /** What its figures do not mean. @returns {string[]} */
+  notes() {
+    const hidden = hiddenNote(this.#hidden.ms);
+    return [...(hidden ? [hidden] : []), ...lossNotes(SIDES.flatMap((side) => this.#followers[side] ?? []))];
   }
 
   /** @returns {Record<Side, Ending>} */
@@ -144,9 +160,10 @@ export class Run {
       intervalMs,
       painter: this.#painter,
       meter: this.#meters[side],
-      clock: this.#clocks.clocks[side],
+      clock: this.#clocks[side],
       fetch: (url, init) => this.requests.fetch(url, init),
       render: (one, news) => this.#render(side, one, news),
+      onShown: () => this.#check(),
       onState: (one) => this.#stateChanged(side, one),
     });
     this.#followers[side] = follower;
@@ -166,9 +183,6 @@ export class Run {
     const serverNowMs = this.serverNowMs(side);
     this.records[side].take(follower.view, news, this.elapsedMs, (ts) => serverNowMs - ts);
     this.#handlers.onPaint(side, follower);
-    const all = SIDES.map((one) => this.#followers[one]);
-    // the age of what is rendered now is noted right after it
-    if (all.every((one) => one?.settled)) queueMicrotask(() => this.#finish());
   }
 
   /**
@@ -182,8 +196,9 @@ export class Run {
     if (follower.done) this.#painter.request(follower);
   }
 
-  #finish() {
-    if (this.ended) return;
+  /** Once all is shown, and its ages are noted. */
+  #check() {
+    if (this.ended || !SIDES.every((side) => this.#followers[side]?.settled)) return;
     this.#end();
     this.requests.settle();
     this.#handlers.onEnd();
@@ -191,7 +206,9 @@ export class Run {
 
   #end() {
     this.#endedMs = performance.now();
+    this.#hidden.stop();
     this.#clocks.stop();
+    for (const side of SIDES) this.#followers[side]?.close();
   }
 
   /**
@@ -216,7 +233,7 @@ export class Run {
   #endingOf(side) {
     const follower = this.#followers[side];
     const record = this.records[side];
-    const name = side === "live" ? "Event-driven" : "Polling";
+    const name = SIDE_NAMES[side];
     let error = null;
     if (follower?.state === "failed")
       error = `${name}: ${sentence(follower.message)} Change what it objects to, or run again.`;
@@ -225,51 +242,4 @@ export class Run {
     else if (follower?.view.state === "cancelled") error = `${name}: the task was cancelled. Run again for a result.`;
     return { matches: record.matches, result: follower?.view.result ?? null, error, cuts: record.cuts.length };
   }
-}
-
-/**
- * @param {Record<string, unknown>} params
- * @returns {Promise<[Submitted, Submitted]>}
- */
-function submitToBoth(params) {
-  const submit = async (/** @type {string} */ base) => {
-    try {
-      const { id } = await submitTask(base, "document_analysis", params);
-      return { id, refusal: null };
-    } catch (error) {
-      return { id: null, refusal: asProblem(error) };
-    }
-  };
-  return Promise.all([submit(API), submit(BASELINE)]);
-}
-
-/** @param {string} taskId */
-function cancelBaseline(taskId) {
-  return request(`${BASELINE}/tasks/${encodeURIComponent(taskId)}/cancel`, { method: "POST" });
-}
-
-/**
- * What went wrong in cancelling a task, or nothing: one that has ended meanwhile needs no cancel.
- *
- * @param {Promise<unknown>} cancel
- * @returns {Promise<string>}
- */
-async function attempt(cancel) {
-  try {
-    await cancel;
-    return "";
-  } catch (error) {
-    const problem = asProblem(error);
-    return problem.status === 409 ? "" : problem.message;
-  }
-}
-
-/** @param {unknown} error */
-function asProblem(error) {
-  return error instanceof Problem ? error : new Problem(String(error));
-}
-
-/** @param {string} text */
-function sentence(text) {
-  return /[.!?…]$/.test(text) ? text : `${text}.`;
 }

@@ -2,6 +2,7 @@
 
 import { h, setAttribute, setText } from "../hub/dom.js";
 import { ago, count, duration, NONE } from "../hub/format.js";
+import { CUT_MS, lossWords, SIDE_NAMES, several, streamState, taskState } from "../hub/words.js";
 import { KeywordCounts } from "./counts.js";
 import { MatchList } from "./match-list.js";
 
@@ -9,38 +10,12 @@ import { MatchList } from "./match-list.js";
 /** @typedef {import("../hub/follower.js").Side} Side */
 /** @typedef {import("./side-record.js").SideRecord} SideRecord */
 
-export const CUT_MS = 3_000;
-
-/** @type {Record<Side, { title: string, spoken: string, live: string, how: string }>} */
-const SIDES = {
-  live: { title: "Event-driven", spoken: "event-driven side", live: "Connected", how: "over a WebSocket" },
-  poll: { title: "Polling", spoken: "polling side", live: "Asking", how: "over HTTP" },
-};
-
-/** @type {Record<string, string>} */
-const CONNECTION = {
-  connecting: "Connecting",
-  waiting: "Reconnecting",
-  offline: "Cut off",
-  ended: "Complete",
-  failed: "Failed",
-};
-
-/** @type {Record<string, string>} */
-const TASK = {
-  queued: "is waiting",
-  running: "is running",
-  succeeded: "succeeded",
-  failed: "failed",
-  cancelled: "cancelled",
-};
-
 export class SidePanel {
   #side;
   #list;
   #counts = new KeywordCounts();
   #how = h("span", { class: "small quiet" });
-  #badge = h("span", { class: "badge" }, "No run yet");
+  #badge = h("span", { class: "badge" }, streamState("idle"));
   #state = h("span", { class: "small quiet" }, "");
   #progress;
   #matches = h("dd", { class: "number" }, NONE);
@@ -57,8 +32,9 @@ export class SidePanel {
    * @param {() => void} onCut
    */
   constructor(side, painter, onCut) {
-    const { title, spoken, how } = SIDES[side];
-    setText(this.#how, how);
+    const title = SIDE_NAMES[side];
+    const spoken = `${title.toLowerCase()} side`;
+    setText(this.#how, side === "live" ? "over a WebSocket" : "over HTTP");
     this.#side = side;
     this.#list = new MatchList(`Matches, ${spoken}`, painter);
     this.#list.setEmpty("Matches stand here once a run has found some.");
@@ -101,7 +77,7 @@ export class SidePanel {
     this.#stopped = false;
     setText(this.#how, how);
     setText(this.#note, "");
-    setText(this.#badge, "Starting");
+    setText(this.#badge, streamState("connecting"));
     setAttribute(this.#badge, "data-state", "connecting");
     setText(this.#state, "");
     for (const value of [this.#matches, this.#age, this.#since, this.#scanned]) setText(value, NONE);
@@ -115,14 +91,14 @@ export class SidePanel {
   stop() {
     this.#stopped = true;
     this.#cut.disabled = true;
-    setText(this.#badge, "Stopped");
-    setAttribute(this.#badge, "data-state", "closed");
+    setText(this.#badge, streamState("stopped"));
+    setAttribute(this.#badge, "data-state", "stopped");
   }
 
   /** The run did not come about. */
   withdraw() {
     this.stop();
-    setText(this.#badge, "Not started");
+    setText(this.#badge, streamState("idle"));
   }
 
   /**
@@ -149,10 +125,10 @@ export class SidePanel {
     if (this.#stopped) return;
     const { state, view } = follower;
     const failed = view.state === "failed" && follower.done;
-    const words = state === "live" ? SIDES[this.#side].live : (CONNECTION[state] ?? state);
-    setText(this.#badge, failed ? "Failed" : words);
-    setAttribute(this.#badge, "data-state", failed ? "failed" : state);
-    setText(this.#state, `Task ${TASK[view.state] ?? view.state}`);
+    const shown = failed ? "failed" : state;
+    setText(this.#badge, streamState(shown, this.#side));
+    setAttribute(this.#badge, "data-state", shown);
+    setText(this.#state, `Task: ${taskState(view.state)}`);
     const trouble = state === "waiting" || state === "failed" ? follower.message : (view.error?.message ?? "");
     setText(this.#note, trouble || cutNote(follower, record));
     this.#cut.disabled = follower.done || state === "offline";
@@ -181,10 +157,9 @@ function cutNote(follower, record) {
   const cut = record.cuts.at(-1);
   if (!cut) return "";
   if (cut.toMs === null) return "Cut off on purpose. The task goes on; what is emitted now comes later.";
-  const { resets } = follower.counters;
-  const lost = follower.gaps > 0 ? `${follower.gaps} gaps` : "nothing lost";
-  const how = resets > 0 ? "Began anew" : `Resumed after ${((cut.toMs - cut.fromMs) / 1_000).toFixed(1)} s`;
-  const late = cut.late === 1 ? "1 match" : `${count(cut.late)} matches`;
+  const lost = follower.gaps > 0 ? several(follower.gaps, "gap") : lossWords(0, "match");
+  const how = follower.resets > 0 ? "Began anew" : `Resumed after ${((cut.toMs - cut.fromMs) / 1_000).toFixed(1)} s`;
+  const late = several(cut.late, "match", "matches");
   return `${how}: ${late} emitted meanwhile came late, ${lost}.`;
 }
 

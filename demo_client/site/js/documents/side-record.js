@@ -2,7 +2,15 @@
 
 import { Series } from "./series.js";
 
-/** @typedef {import("./snippet.js").Match} Match */
+/**
+ * @typedef {object} Match
+ * @property {string} term  the keyword
+ * @property {string} match  as it stands in the text
+ * @property {string} snippet  the match with its surroundings, on one line
+ * @property {[number, number]} at  the span of the match in the snippet, [start, end) in code points
+ * @property {number} line  from 1
+ * @property {number} offset  code points before the match in the text
+ */
 /** @typedef {import("../lib/frames.js").TaskEvent} TaskEvent */
 /** @typedef {{ count: number, longestMs: number, totalMs: number }} Idle */
 /** @typedef {{ fromMs: number, toMs: number | null, late: number }} Cut  late: matches emitted during it, seen after it */

@@ -1,9 +1,9 @@
 /** Which text is searched: the sample, one that is pasted, or a file, chosen or dropped. */
 
 import { h, setText } from "../hub/dom.js";
+import { Field } from "../hub/fields.js";
 import { bytes, count } from "../hub/format.js";
 import { announce } from "../hub/shell.js";
-import { Field } from "./field.js";
 import { MAX_TEXT_BYTES, readTextFile, sizeOf, textObjection, UnusableText } from "./text-source.js";
 
 /** @typedef {import("./parameters.js").SourceChoice} SourceChoice */

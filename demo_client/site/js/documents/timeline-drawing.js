@@ -1,5 +1,6 @@
 /** Draws the timeline: for each side when its matches were emitted, above when they were seen, a line from each to each. */
 
+import { SIDE_NAMES, SIDES } from "../hub/words.js";
 import { IDLE_MS } from "./side-record.js";
 
 /** @typedef {import("./side-record.js").SideRecord} SideRecord */
@@ -47,7 +48,7 @@ export function draw(context, width, look, span, records) {
   context.beginPath();
   context.rect(left, 0, width - left, AXIS);
   context.clip();
-  for (const side of /** @type {const} */ (["live", "poll"])) {
+  for (const side of SIDES) {
     drawCuts(sheet, side, records[side]);
     drawIdle(sheet, side, records[side]);
     drawMatches(sheet, side, records[side]);
@@ -88,9 +89,9 @@ function drawNames({ context, look, left, width }, narrow) {
   context.textAlign = "left";
   context.font = `600 12px ${look.font}`;
   context.fillStyle = look.live;
-  context.fillText("Event-driven", 0, ROWS.live.title);
+  context.fillText(SIDE_NAMES.live, 0, ROWS.live.title);
   context.fillStyle = look.poll;
-  context.fillText("Polling", 0, ROWS.poll.title);
+  context.fillText(SIDE_NAMES.poll, 0, ROWS.poll.title);
   context.font = `${narrow ? 11 : 12}px ${look.font}`;
   context.fillStyle = look.quiet;
   for (const { emitted, seen } of [ROWS.live, ROWS.poll]) {
@@ -103,7 +104,7 @@ function drawNames({ context, look, left, width }, narrow) {
 
 /**
  * @param {Sheet} sheet
- * @param {"live" | "poll"} side
+ * @param {import("../hub/words.js").Side} side
  * @param {SideRecord} record
  */
 function drawMatches(sheet, side, { emitted, seen }) {
@@ -140,7 +141,7 @@ function drawMatches(sheet, side, { emitted, seen }) {
 
 /**
  * @param {Sheet} sheet
- * @param {"live" | "poll"} side
+ * @param {import("../hub/words.js").Side} side
  * @param {SideRecord} record
  */
 function drawIdle(sheet, side, { emitted }) {
@@ -165,7 +166,7 @@ function drawIdle(sheet, side, { emitted }) {
 
 /**
  * @param {Sheet} sheet
- * @param {"live" | "poll"} side
+ * @param {import("../hub/words.js").Side} side
  * @param {SideRecord} record
  */
 function drawCuts(sheet, side, { cuts }) {

@@ -2,6 +2,7 @@
 
 import { h, setAttribute } from "../hub/dom.js";
 import { count, duration } from "../hub/format.js";
+import { several } from "../hub/words.js";
 import { share } from "./outcome.js";
 import { draw, HEIGHT } from "./timeline-drawing.js";
 
@@ -111,17 +112,17 @@ export class Timeline {
   /**
    * Say in words what is drawn.
    *
-   * @param {Record<"live" | "poll", SideFigures>} figures
+   * @param {Record<import("../hub/words.js").Side, SideFigures>} figures
    */
   describe({ live, poll }) {
     const { messages, empty } = poll.traffic;
-    const idle = `${live.idle.count} idle stretches of more than 1 s between them, the longest of ${duration(live.idle.longestMs)}`;
+    const idle = `${several(live.idle.count, "idle stretch", "idle stretches")} of more than 1 s between them, the longest of ${duration(live.idle.longestMs)}`;
     setAttribute(
       this.#canvas,
       "aria-label",
-      `Timeline of ${duration(this.#nowMs())}. The worker emitted ${count(live.matches)} matches, with ${live.idle.count > 0 ? idle : "no idle stretch between them"}. ` +
+      `Timeline of ${duration(this.#nowMs())}. The worker emitted ${several(live.matches, "match", "matches")}, with ${live.idle.count > 0 ? idle : "no idle stretch between them"}. ` +
         `They were seen ${duration(live.ages.p50)} later in the median on the event-driven side, and ${duration(poll.ages.p50)} later by polling, ` +
-        `in ${count(messages)} requests, of which ${count(empty)} (${share(empty, messages)}) returned nothing new.`,
+        `in ${several(messages, "request")}, of which ${count(empty)} (${share(empty, messages)}) returned nothing new.`,
     );
   }
 

@@ -3,7 +3,7 @@
 import uPlot from "/vendor/uplot/uPlot.esm.js";
 import { append, h, setAttribute, setText } from "./dom.js";
 
-/** @typedef {"live" | "poll"} Side */
+/** @typedef {import("./words.js").Side} Side */
 /**
  * @typedef {object} ChartOptions
  * @property {string} title
@@ -34,8 +34,6 @@ export class LineChart {
   #keys = [];
   #toldAtS = 0;
   #seconds;
-  #listening = new AbortController();
-  #observer;
   /** @type {Map<string, string>} */
   #colours = new Map();
 
@@ -49,8 +47,7 @@ export class LineChart {
     this.element = h("figure", { class: "chart" });
     append(this.element, [this.#caption(), this.#frame]);
     this.#plot = new uPlot(this.#plotOptions(), /** @type {any} */ (this.#data), this.#frame);
-    this.#observer = new ResizeObserver(() => this.#fit());
-    this.#observer.observe(this.#frame);
+    new ResizeObserver(() => this.#fit()).observe(this.#frame);
     this.#followTheme();
     this.clear();
   }
@@ -102,13 +99,6 @@ export class LineChart {
       return `${label}: ${this.#format(known.at(-1))} now, from ${from} to ${this.#format(Math.max(...known))}`;
     });
     setAttribute(this.#frame, "aria-label", `${title}, a chart of ${Math.round(tSeconds)} s. ${lines.join(". ")}.`);
-  }
-
-  /** Let go of everything that the chart listens to. */
-  destroy() {
-    this.#listening.abort();
-    this.#observer.disconnect();
-    this.#plot.destroy();
   }
 
   #caption() {
@@ -190,13 +180,12 @@ export class LineChart {
   }
 
   #followTheme() {
-    const { signal } = this.#listening;
     const repaint = () => {
       this.#colours.clear();
       this.#plot.redraw(false, true);
     };
-    document.addEventListener("themechange", repaint, { signal });
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint, { signal });
+    document.addEventListener("themechange", repaint);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
   }
 
   /**

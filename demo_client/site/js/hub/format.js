@@ -24,10 +24,11 @@ export function count(value) {
  */
 export function duration(ms) {
   if (ms === null || ms === undefined || Number.isNaN(ms)) return NONE;
-  if (ms < 10) return `${TENTHS.format(Math.max(ms, 0))} ms`;
-  if (ms < 10_000) return `${WHOLE.format(ms)} ms`;
-  if (ms < 120_000) return `${TENTHS.format(ms / 1000)} s`;
-  return `${Math.floor(ms / 60_000)} min ${String(Math.round((ms % 60_000) / 1000)).padStart(2, "0")} s`;
+  // what is rounded decides on the unit, so that no 10,000 ms and no 60 s are printed
+  if (ms < 9.95) return `${TENTHS.format(Math.max(ms, 0))} ms`;
+  if (Math.round(ms) < 10_000) return `${WHOLE.format(ms)} ms`;
+  if (Math.round(ms / 100) < 1_200) return `${TENTHS.format(ms / 1000)} s`;
+  return minutes(Math.round(ms / 1000));
 }
 
 /**
@@ -36,27 +37,40 @@ export function duration(ms) {
  * @param {number} ms
  */
 export function seconds(ms) {
-  return ms < 120_000 ? `${WHOLE.format(ms / 1000)} s` : duration(ms);
+  const whole = Math.round(ms / 1000);
+  return whole < 120 ? `${WHOLE.format(whole)} s` : minutes(whole);
 }
 
 /** @param {number | null | undefined} value */
 export function bytes(value) {
   if (value === null || value === undefined || Number.isNaN(value)) return NONE;
-  if (value < 1024) return `${WHOLE.format(value)} B`;
-  if (value < 1024 ** 2) return `${TENTHS.format(value / 1024)} KiB`;
-  return `${TENTHS.format(value / 1024 ** 2)} MiB`;
+  if (Math.round(value) < 1024) return `${WHOLE.format(value)} B`;
+  const kibi = value / 1024;
+  if (Math.round(kibi * 10) < 10_240) return `${TENTHS.format(kibi)} KiB`;
+  return `${TENTHS.format(kibi / 1024)} MiB`;
 }
 
 /**
- * How often `part` goes into `whole`: "12×".
+ * How often something happens in a second: with a tenth below ten, unless it is whole.
+ *
+ * @param {number} perSecond
+ */
+export function rate(perSecond) {
+  const tenths = Math.round(perSecond * 10) / 10;
+  return tenths < 10 && !Number.isInteger(tenths) ? TENTHS.format(tenths) : count(perSecond);
+}
+
+/**
+ * How often `part` goes into `whole`, with two digits that count: "12×", "1.2×", "0.50×".
  *
  * @param {number} whole
  * @param {number} part
  */
 export function ratio(whole, part) {
-  if (!(part > 0) || !Number.isFinite(whole)) return NONE;
+  if (!(part > 0) || !(whole >= 0) || !Number.isFinite(whole)) return NONE;
   const value = whole / part;
-  return `${value < 10 ? TENTHS.format(value) : WHOLE.format(value)}×`;
+  if (value >= 9.95) return `${WHOLE.format(value)}×`;
+  return `${value.toFixed(value < 0.995 ? 2 : 1)}×`;
 }
 
 /**
@@ -84,4 +98,9 @@ export function ago(ms) {
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
   if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h ago`;
   return `${Math.floor(seconds / 86_400)} d ago`;
+}
+
+/** @param {number} whole  seconds */
+function minutes(whole) {
+  return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, "0")} s`;
 }

@@ -3,32 +3,31 @@
  * it under /stats. The same answers tell how far the page's clock is from the server's.
  */
 
-import { ServerClock } from "../lib/clock.js";
-import { API, BASELINE, request } from "./services.js";
+import { Clocks } from "./clocks.js";
+import { API, BASELINE } from "./services.js";
 
 const EVERY_MS = 1_000;
-const TIMEOUT_MS = 3_000;
 /** The workers tell of themselves once a second, and are read as often: what they had used at a moment is known by then. */
 const SETTLED_WITHIN_MS = 5_000;
 const SETTLE_STEP_MS = 200;
-/** Questions for the time alone, which take a fraction of /stats: the shortest round trip is what the clock goes by. */
-const CLOCK_PROBES = 5;
-/** Readings from one round of them to the next: a sample counts for a minute. */
+/** Readings from one probe of the clocks to the next. */
 const PROBE_EVERY = 20;
+/** A process that was killed stays listed for some seconds, with its last reading: a rate counts while it is this young. */
+const FRESH_MS = 2_500;
+/** Answers overtake each other by less; a reading that is older by more comes of a clock that was set back. */
+const SET_BACK_MS = 15_000;
 
 /** @typedef {{ cpuS: number, atMs: number, rate: number }} Reading  rate: ms of CPU a second, until this reading */
 /** @typedef {{ api: number, worker: number, store: number }} Cpu  ms of CPU in a second of time; store: Redis */
-/** @typedef {Record<"live" | "poll", Cpu>} BothCpu */
+/** @typedef {Record<import("./words.js").Side, Cpu>} BothCpu */
 /** @typedef {{ name: string, cpu_s: number, at_ms: number }} Told  of one process, since its start */
 
 export class LoadMonitor {
-  clocks = { live: new ServerClock(), poll: new ServerClock() };
+  clocks = new Clocks();
   /** The newest rates; NaN while unknown. @type {BothCpu} */
   rates = { live: unknown(), poll: unknown() };
   /** ms of CPU since `mark()`, from one reading of a process to another; NaN while there are none. @type {BothCpu} */
   used = { live: unknown(), poll: unknown() };
-  /** Bytes of memory that the processes of a side take. */
-  memory = { live: Number.NaN, poll: Number.NaN };
   /** @type {Map<string, Reading>} */
   #last = new Map();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -56,7 +55,7 @@ export class LoadMonitor {
 
   /** Count what is used from now on; resolves when the reading that it counts from is there. */
   async mark() {
-    await this.#read();
+    await this.#readBoth();
     this.used = { live: unknown(), poll: unknown() };
   }
 
@@ -69,7 +68,7 @@ export class LoadMonitor {
     const ends = { live: this.clocks.live.now(), poll: this.clocks.poll.now() };
     const limit = performance.now() + SETTLED_WITHIN_MS;
     for (;;) {
-      await this.#read();
+      await this.#readBoth();
       const settled = this.#readPast("live", ends.live) && this.#readPast("poll", ends.poll);
       if (settled || performance.now() > limit) return settled;
       await new Promise((resolve) => setTimeout(resolve, SETTLE_STEP_MS));
@@ -83,67 +82,45 @@ export class LoadMonitor {
     }, EVERY_MS);
   }
 
+  /** What a run waits for reads without a probe. */
   async #read() {
-    if (this.#readings++ % PROBE_EVERY === 0) await this.#probe();
-    await Promise.all([this.#readLive(), this.#readPoll()]);
-    this.onReading();
+    if (this.#readings++ % PROBE_EVERY === 0) await this.clocks.probe();
+    await this.#readBoth();
   }
 
-  /** One after another: two at once would wait for each other. */
-  async #probe() {
-    for (let round = 0; round < CLOCK_PROBES; round += 1) {
-      await this.#ask("live", `${API}/livez`);
-      await this.#ask("poll", `${BASELINE}/livez`);
-    }
+  async #readBoth() {
+    await Promise.all([this.#readLive(), this.#readPoll()]);
+    this.onReading();
   }
 
   async #readLive() {
     const stats = await this.#ask("live", `${API}/stats`);
     if (!stats) return;
-    /** @type {(Told & { role: string, memory_bytes: number })[]} */
+    /** @type {(Told & { role: string })[]} */
     const processes = stats.processes ?? [];
-    const redis = stats.redis ?? null;
-    this.#note(
-      "live",
-      "api",
-      processes.filter(({ role }) => role === "api"),
-    );
-    this.#note(
-      "live",
-      "worker",
-      processes.filter(({ role }) => role === "worker"),
-    );
-    this.#note("live", "store", redis ? [{ ...redis, name: "redis" }] : []);
-    this.memory.live = sum([...processes, ...(redis ? [redis] : [])].map((one) => one.memory_bytes));
+    const of = (/** @type {string} */ wanted) => processes.filter(({ role }) => role === wanted);
+    this.#note("live", "api", of("api"), stats.now_ms);
+    this.#note("live", "worker", of("worker"), stats.now_ms);
+    this.#note("live", "store", stats.redis ? [{ ...stats.redis, name: "redis" }] : [], stats.now_ms);
   }
 
   async #readPoll() {
     const stats = await this.#ask("poll", `${BASELINE}/stats`);
     if (!stats) return;
-    const { worker } = stats;
-    this.#note("poll", "api", [{ name: "api", cpu_s: stats.cpu_s, at_ms: stats.now_ms }]);
-    this.#note("poll", "worker", worker.count ? [{ name: "worker", cpu_s: worker.cpu_s, at_ms: worker.at_ms }] : []);
+    const { worker, now_ms: nowMs } = stats;
+    this.#note("poll", "api", [{ name: "api", cpu_s: stats.cpu_s, at_ms: nowMs }], nowMs);
+    this.#note("poll", "worker", worker.count ? [{ ...worker, name: "worker" }] : [], nowMs);
     this.rates.poll.store = this.used.poll.store = 0; // SQLite is a part of both processes
-    this.memory.poll = stats.memory_bytes + worker.memory_bytes;
   }
 
   /**
-   * An answer with `now_ms`, which sets the clock; null when there is none.
-   *
-   * @param {"live" | "poll"} side
+   * @param {import("./words.js").Side} side
    * @param {string} url
-   * @returns {Promise<any>}
    */
   async #ask(side, url) {
-    const sent = pageNow();
-    try {
-      const answer = await request(url, { timeoutMs: TIMEOUT_MS });
-      this.clocks[side].sample(sent, answer.now_ms, pageNow());
-      return answer;
-    } catch {
-      this.rates[side] = unknown(); // the light in the header tells why
-      return null;
-    }
+    const answer = await this.clocks.ask(side, url);
+    if (!answer) this.rates[side] = unknown();
+    return answer;
   }
 
   /**
@@ -152,30 +129,42 @@ export class LoadMonitor {
    * A process that is new, or was started again (its counter went back), counts from its next reading on. Of two answers
    * that overtook each other the older one is dropped.
    *
-   * @param {"live" | "poll"} side
+   * @param {import("./words.js").Side} side
    * @param {keyof Cpu} part
    * @param {Told[]} processes
+   * @param {number} nowMs  of the answer that tells of them
    */
-  #note(side, part, processes) {
+  #note(side, part, processes, nowMs) {
     let rate = Number.NaN;
-    for (const { name, cpu_s: cpuS, at_ms: atMs } of processes) {
-      const key = `${side} ${part} ${name}`;
-      let reading = this.#last.get(key);
-      if (!reading || atMs > reading.atMs) {
-        const usedMs = reading && cpuS >= reading.cpuS ? (cpuS - reading.cpuS) * 1000 : Number.NaN;
-        this.used[side][part] = plus(this.used[side][part], usedMs);
-        reading = { cpuS, atMs, rate: reading ? (usedMs / (atMs - reading.atMs)) * 1000 : Number.NaN };
-        this.#last.set(key, reading);
-      }
-      rate = plus(rate, reading.rate);
+    for (const told of processes) {
+      const reading = this.#reading(side, part, told);
+      if (nowMs - reading.atMs < FRESH_MS) rate = plus(rate, reading.rate);
     }
     this.rates[side][part] = rate;
   }
 
   /**
+   * @param {import("./words.js").Side} side
+   * @param {keyof Cpu} part
+   * @param {Told} told
+   * @returns {Reading}  the newest of the process
+   */
+  #reading(side, part, { name, cpu_s: cpuS, at_ms: atMs }) {
+    const key = `${side} ${part} ${name}`;
+    const known = this.#last.get(key);
+    const spanMs = known ? atMs - known.atMs : Number.NaN;
+    if (known && spanMs <= 0 && spanMs > -SET_BACK_MS) return known;
+    const usedMs = known && cpuS >= known.cpuS ? (cpuS - known.cpuS) * 1000 : Number.NaN;
+    this.used[side][part] = plus(this.used[side][part], usedMs);
+    const reading = { cpuS, atMs, rate: spanMs > 0 ? (usedMs / spanMs) * 1000 : Number.NaN };
+    this.#last.set(key, reading);
+    return reading;
+  }
+
+  /**
    * Whether every process of a side that still tells of itself was read after `atMs` of the server's clock.
    *
-   * @param {"live" | "poll"} side
+   * @param {import("./words.js").Side} side
    * @param {number} atMs
    */
   #readPast(side, atMs) {
@@ -185,14 +174,13 @@ export class LoadMonitor {
   }
 }
 
-/** @param {Cpu} cpu  @returns {number} of all parts that are known; NaN when none is */
-export function total(cpu) {
-  return plus(plus(cpu.api, cpu.worker), cpu.store);
-}
-
-/** Unix ms of the page's clock, as ServerClock takes them. */
-function pageNow() {
-  return performance.timeOrigin + performance.now();
+/**
+ * Of all parts; NaN when one is not known: the rest would pass for the whole.
+ *
+ * @param {Cpu} cpu
+ */
+export function total({ api, worker, store }) {
+  return api + worker + store;
 }
 
 /**
@@ -204,11 +192,6 @@ function pageNow() {
 function plus(a, b) {
   if (Number.isNaN(a)) return b;
   return Number.isNaN(b) ? a : a + b;
-}
-
-/** @param {number[]} values */
-function sum(values) {
-  return values.reduce((all, one) => all + one, 0);
 }
 
 /** @returns {Cpu} */

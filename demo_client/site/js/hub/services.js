@@ -4,6 +4,8 @@
  * What fails is a Problem with a sentence for people; RFC 9457 answers keep their members, `errors` names the fields.
  */
 
+import { sentence } from "./words.js";
+
 export const API = "/api";
 export const BASELINE = "/baseline";
 
@@ -22,14 +24,13 @@ const TIMEOUT_MS = 10_000;
 export class Problem extends Error {
   /**
    * @param {string} message
-   * @param {{ status?: number, title?: string, errors?: FieldError[], retryAfterMs?: number | null }} [about]
+   * @param {{ status?: number, errors?: FieldError[], retryAfterMs?: number | null }} [about]
    */
-  constructor(message, { status = 0, title = "", errors = [], retryAfterMs = null } = {}) {
+  constructor(message, { status = 0, errors = [], retryAfterMs = null } = {}) {
     super(message);
     this.name = "Problem";
     /** 0: there was no answer at all. */
     this.status = status;
-    this.title = title;
     this.errors = errors;
     this.retryAfterMs = retryAfterMs;
   }
@@ -73,7 +74,7 @@ export async function listKinds() {
  * @param {string} base  API or BASELINE
  * @param {string} kind
  * @param {Record<string, unknown>} params
- * @param {string} [idempotencyKey]  the api's alone
+ * @param {string} [idempotencyKey]  which the baseline does not look at
  * @returns {Promise<Task>}
  */
 export function submitTask(base, kind, params, idempotencyKey) {
@@ -98,6 +99,15 @@ export function cancelTask(id) {
 }
 
 /**
+ * Of the baseline.
+ *
+ * @param {string} id
+ */
+export function cancelPolled(id) {
+  return request(`${BASELINE}/tasks/${encodeURIComponent(id)}/cancel`, { method: "POST" });
+}
+
+/**
  * @param {string} url
  * @param {unknown} error
  */
@@ -118,18 +128,11 @@ function refused(url, response, json) {
   const retryAfter = Number(response.headers.get("Retry-After"));
   const about = {
     status: response.status,
-    title: json?.title ?? response.statusText,
     errors: Array.isArray(json?.errors) ? json.errors : [],
     retryAfterMs: retryAfter > 0 ? retryAfter * 1000 : null,
   };
   if (response.status >= 500 && !json?.detail) return new Problem(unreachable(url, null), about);
   return new Problem(sentence(json?.detail ?? `${response.status} ${response.statusText}`), about);
-}
-
-/** @param {string} text */
-function sentence(text) {
-  const start = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?…]$/.test(start) ? start : `${start}.`;
 }
 
 /** @param {string} text */

@@ -2,9 +2,12 @@
 
 import { h, setAttribute, setText } from "./dom.js";
 import { API, BASELINE } from "./services.js";
+import { sentence } from "./words.js";
 
 const CHECK_MS = 5_000;
 const CHECK_TIMEOUT_MS = 4_000;
+/** Until then a text that was taken away has been noticed to be gone. */
+const SAY_AFTER_MS = 100;
 const THEME_KEY = "theme";
 
 /** @typedef {"light" | "dark"} Theme */
@@ -18,14 +21,26 @@ export function startShell() {
 }
 
 const spoken = h("div", { class: "spoken-only", role: "status", "aria-live": "polite" });
+/** What waits to be said. @type {string[]} */
+const unsaid = [];
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let saying;
 
 /**
  * Have a screen reader say `text` when it is done with what it says. For what matters: not for every update.
  *
+ * A text that stands there already would not be said again: it is taken away first. What comes meanwhile is said with it.
+ *
  * @param {string} text
  */
 export function announce(text) {
-  setText(spoken, text);
+  unsaid.push(sentence(text));
+  if (saying !== undefined) return;
+  setText(spoken, "");
+  saying = setTimeout(() => {
+    saying = undefined;
+    setText(spoken, unsaid.splice(0).join(" "));
+  }, SAY_AFTER_MS);
 }
 
 /**
@@ -72,13 +87,11 @@ function themeButton() {
   const button = h("button", { type: "button", class: "small", onclick: () => show(opposite(current())) });
   const show = (/** @type {Theme} */ theme) => {
     document.documentElement.dataset.theme = theme;
-    localStorage.setItem(THEME_KEY, theme);
+    keep(THEME_KEY, theme);
     setText(button, opposite(theme) === "dark" ? "Dark" : "Light");
     setAttribute(button, "aria-label", `Switch to ${opposite(theme)} colours`);
     document.dispatchEvent(new Event("themechange"));
   };
-  const kept = localStorage.getItem(THEME_KEY);
-  if (kept === "light" || kept === "dark") document.documentElement.dataset.theme = kept;
   setText(button, opposite(current()) === "dark" ? "Dark" : "Light");
   setAttribute(button, "aria-label", `Switch to ${opposite(current())} colours`);
   return button;
@@ -97,4 +110,18 @@ function current() {
  */
 function opposite(theme) {
   return theme === "dark" ? "light" : "dark";
+}
+
+/**
+ * Keep a text for the next page. A browser that blocks the data of sites forgets it.
+ *
+ * @param {string} key
+ * @param {string} text
+ */
+function keep(key, text) {
+  try {
+    localStorage.setItem(key, text);
+  } catch {
+    // SecurityError, or no room: this page has it nevertheless
+  }
 }

@@ -4,6 +4,8 @@ const FIRST_MS = 250;
 const LONGEST_MS = 10_000;
 /** The bound of the wait after a goodbye: long enough to spread thousands of clients, too short to be noticed. */
 const SOON_MS = 100;
+/** What lived this long has proved that the server is well: the next wait is a short one again. */
+export const SETTLED_MS = 5_000;
 
 /**
  * Waits before tries: random between 0 and a bound that doubles with each try ("full jitter").

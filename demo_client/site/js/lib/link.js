@@ -1,4 +1,4 @@
-import { Backoff } from "./backoff.js";
+import { Backoff, SETTLED_MS } from "./backoff.js";
 import { guarded } from "./environment.js";
 
 /**
@@ -17,9 +17,6 @@ import { guarded } from "./environment.js";
  * @property {number | null} [code]
  * @property {string} [reason]
  */
-
-/** A connection that lived this long has proved that the server is well: the next wait is a short one again. */
-const SETTLED_MS = 5_000;
 
 /**
  * Keeps something connected: the states, the tries and the waits between them, of whatever kind of connection.

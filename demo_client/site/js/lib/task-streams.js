@@ -6,7 +6,7 @@
  *     followed.close();
  */
 
-import { Backoff } from "./backoff.js";
+import { Backoff, SETTLED_MS } from "./backoff.js";
 import { asksToComeBack, DONE, isFinal, sentenceOf } from "./close-codes.js";
 import { Connection, newCounters } from "./connection.js";
 import { socketAddress } from "./cursor.js";
@@ -40,6 +40,7 @@ import { TaskFeed } from "./task-feed.js";
  * @property {string} task
  * @property {TaskFeed} feed
  * @property {Backoff} backoff between subscriptions that the server ended
+ * @property {number} greetedMs when the subscription was taken up; NaN while it is not
  * @property {() => void} cancelRetry
  * @property {boolean} over
  * @property {(reason: EndReason) => void} onEnd
@@ -163,12 +164,16 @@ export class TaskStreams {
       onReset: guarded(onReset, isOff),
       onGap: guarded(onGap, isOff),
     };
-    const onHello = () => subscription.backoff.reset();
+    const { now, random } = this.#connection.environment;
+    const onHello = () => {
+      subscription.greetedMs = now();
+    };
     /** @type {Subscription} */
     const subscription = {
       task,
       feed: new TaskFeed({ task, after, callbacks, onHello, counters: this.#counters }),
-      backoff: new Backoff(this.#connection.environment.random),
+      backoff: new Backoff(random),
+      greetedMs: Number.NaN,
       cancelRetry: () => {},
       over: false,
       onEnd: guarded(onEnd, isOff),
@@ -184,8 +189,10 @@ export class TaskStreams {
   }
 
   /** @param {Subscription} subscription */
-  #subscribe({ task, feed, cancelRetry }) {
-    cancelRetry();
+  #subscribe(subscription) {
+    const { task, feed } = subscription;
+    subscription.cancelRetry();
+    subscription.greetedMs = Number.NaN;
     feed.connected();
     this.#ended.delete(task);
     if (this.#followed.size + this.#ended.size > MAX_TASKS) this.#clearEnded();
@@ -254,9 +261,11 @@ export class TaskStreams {
       this.#end(subscription, { how: "failed", code, message: sentenceOf(code, reason) });
       return;
     }
+    const { now, later } = this.#connection.environment;
+    if (now() - subscription.greetedMs >= SETTLED_MS) subscription.backoff.reset();
     const waitMs = subscription.backoff.next(asksToComeBack(code));
     subscription.cancelRetry();
-    subscription.cancelRetry = this.#connection.environment.later(() => this.#subscribe(subscription), waitMs);
+    subscription.cancelRetry = later(() => this.#subscribe(subscription), waitMs);
   }
 
   /** @param {Subscription} subscription */

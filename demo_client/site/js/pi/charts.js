@@ -3,6 +3,7 @@
 import { LineChart } from "../hub/chart.js";
 import { h } from "../hub/dom.js";
 import { bytes, count, duration, NONE } from "../hub/format.js";
+import { FIGURES, SIDE_NAMES, SIDES } from "../hub/words.js";
 
 /** @typedef {import("./sampler.js").Sample} Sample */
 /** @typedef {import("./sampler.js").SideSample} SideSample */
@@ -13,10 +14,10 @@ const MOST_S = 300;
 
 /** @type {{ of: keyof SideSample, title: string, unit: string, log?: boolean, format: (value: number) => string }[]} */
 const CHARTS = [
-  { of: "ageMs", title: "Update age, median", unit: "ms", log: true, format: duration },
+  { of: "ageMs", title: FIGURES.age, unit: "ms", log: true, format: duration },
   { of: "cpu", title: "Server CPU", unit: "ms per second", format: (value) => `${count(value)} ms/s` },
-  { of: "messages", title: "Messages, requests", unit: "per second", format: (value) => `${count(value)}/s` },
-  { of: "bytes", title: "Received", unit: "bytes per second", format: (value) => `${bytes(value)}/s` },
+  { of: "messages", title: FIGURES.messages, unit: "per second", format: (value) => `${count(value)}/s` },
+  { of: "bytes", title: FIGURES.bytes, unit: "per second", format: (value) => `${bytes(value)}/s` },
 ];
 
 export class Charts {
@@ -29,10 +30,7 @@ export class Charts {
       chart: new LineChart({
         ...options,
         seconds: LEAST_S,
-        series: [
-          { label: "Event-driven", side: "live" },
-          { label: "Polling", side: "poll" },
-        ],
+        series: SIDES.map((side) => ({ label: SIDE_NAMES[side], side })),
         format: (value) => (value === null ? NONE : format(value)),
       }),
     }));

@@ -2,6 +2,7 @@
 
 import { h, setAttribute, setText } from "../hub/dom.js";
 import { count, duration, NONE } from "../hub/format.js";
+import { CUT_MS, SIDE_NAMES, several, streamState } from "../hub/words.js";
 import { Continuity } from "./continuity.js";
 import { allDigits, lastDigits, newestDigits } from "./digits.js";
 
@@ -9,21 +10,8 @@ import { allDigits, lastDigits, newestDigits } from "./digits.js";
 /** @typedef {import("../hub/follower.js").Side} Side */
 /** @typedef {import("../lib/task-stream.js").TaskEvent} TaskEvent */
 
-export const CUT_MS = 3_000;
 /** Characters of a row's digits. */
 const ROW_DIGITS = 12;
-
-/** @type {Record<string, string>} */
-const STATES = {
-  idle: "Not started",
-  connecting: "Connecting",
-  live: "Connected",
-  waiting: "Lost, retrying",
-  offline: "Cut off",
-  ended: "Finished",
-  failed: "Failed",
-  stopped: "Stopped",
-};
 
 export class ClientView {
   continuity = new Continuity();
@@ -48,13 +36,13 @@ export class ClientView {
     this.number = number;
     this.row = row;
     this.onNote = onNote;
-    const name = `client ${number}, ${side === "live" ? "event-driven" : "polling"}`;
+    const name = `client ${number}, ${SIDE_NAMES[side].toLowerCase()}`;
     this.#cut = h(
       "button",
       { class: "small", type: "button", onclick: () => this.#cutNow() },
-      row ? "Cut" : "Cut for 3 s",
+      row ? "Cut" : `Cut for ${CUT_MS / 1000} s`,
     );
-    setAttribute(this.#cut, "aria-label", `Cut for 3 s: ${name}`);
+    setAttribute(this.#cut, "aria-label", `Cut for ${CUT_MS / 1000} s: ${name}`);
     setAttribute(this.#bar, "aria-label", `Progress of ${name}`);
     setAttribute(this.#field, "role", "group");
     setAttribute(this.#field, "aria-label", `Digits of ${name}`);
@@ -107,8 +95,10 @@ export class ClientView {
     if (!this.row) {
       const { messages, empty } = follower.traffic;
       const sent =
-        side === "live" ? `${count(messages)} messages` : `${count(messages)} requests, ${count(empty)} empty`;
-      setText(this.#traffic, `${count(follower.counters.events)} updates, ${sent}`);
+        side === "live"
+          ? several(messages, "message")
+          : `${several(messages, "request")}, ${count(empty)} with nothing new`;
+      setText(this.#traffic, `${several(follower.counters.events, "update")}, ${sent}`);
     }
     if (news.length && (follower.state === "live" || follower.done)) this.#noteResumption();
     this.#showState(follower);
@@ -176,13 +166,13 @@ export class ClientView {
   }
 
   /** @param {Follower} follower */
-  #showState({ state, view, message, side }) {
+  #showState({ state, view, message }) {
     if (state === "failed" || state === "waiting") this.#warn(message);
     if (state === "waiting") this.continuity.lose();
     if (state === "live" && !this.continuity.faults && this.#note.getAttribute("data-tone") === "bad") this.#warn("");
     if (view.state === "failed" && view.error) this.#warn(`The task failed: ${view.error.message}`);
     if (state === "ended" && view.state !== "succeeded") this.#state(view.state === "failed" ? "failed" : "stopped");
-    else this.#state(state, side === "poll" && state === "live" ? "Polling" : undefined);
+    else this.#state(state);
     if (state === "ended" || state === "failed") this.#cut.disabled = true;
   }
 
@@ -194,12 +184,9 @@ export class ClientView {
     setAttribute(this.#badge, "title", text || null);
   }
 
-  /**
-   * @param {string} state
-   * @param {string} [text]
-   */
-  #state(state, text = STATES[state] ?? state) {
-    setText(this.#badge, text);
+  /** @param {string} state */
+  #state(state) {
+    setText(this.#badge, streamState(state, this.side));
     setAttribute(this.#badge, "data-state", state);
   }
 }

@@ -1,5 +1,7 @@
 /** Whether a client has seen every digit: each chunk says its place, and the places must follow each other. */
 
+import { lossWords } from "../hub/words.js";
+
 /** @typedef {import("../lib/task-stream.js").TaskEvent} TaskEvent */
 
 export class Continuity {
@@ -53,9 +55,8 @@ export class Continuity {
     const end = this.#atEnd;
     if (end === null) return null;
     this.#atEnd = null;
-    const faults = this.faults - end.faults;
     const place = end.digits > 0 ? `after digit ${end.digits}` : "before the first digit";
-    return `Resumed ${place}, ${faults === 0 ? "nothing lost" : `${faults} digits lost or repeated`}`;
+    return `Resumed ${place}, ${lossWords(this.faults - end.faults, "digit")}`;
   }
 
   #interrupt() {

@@ -1,47 +1,44 @@
 /** The form of a run: its fields, what each means for the others, and sentences where something is wrong. */
 
-import { h, setAttribute, setText } from "../hub/dom.js";
-import { count, seconds } from "../hub/format.js";
-import { expectedMs, LIMITS, readParameters } from "./parameters.js";
+import { h, setText } from "../hub/dom.js";
+import { Field, IntervalField, numberInput, PaceField, StrategyField, select } from "../hub/fields.js";
+import { rate, seconds } from "../hub/format.js";
+import { paceEnds, range } from "../hub/parameters.js";
+import { RunButtons } from "../hub/run-buttons.js";
+import { expectedMs, LIMITS, readParameters, TASKS_AT_ONCE } from "./parameters.js";
 
 /** @typedef {import("./parameters.js").Name} Name */
 /** @typedef {import("./parameters.js").Texts} Texts */
 /** @typedef {import("./parameters.js").Errors} Errors */
 /** @typedef {import("./parameters.js").Parameters} Parameters */
-/** @typedef {"idle" | "starting" | "running" | "stopping"} Phase */
-
-const PRESETS_MS = [150, 500];
-
-/** @type {Record<import("./parameters.js").Strategy, string>} */
-const STRATEGIES = {
-  plain: "Each answer is the whole state so far: what most polling does. It grows with the task.",
-  delta: "A request asks for what follows the last update, with an ETag: nothing new is a short 304.",
-  long: "A request waits at the server until something is new, then the next one is sent at once.",
-};
 
 export class RunForm {
   #connections;
+  #digits = numberInput(() => this.#changed());
+  #pace = new PaceField("Pace, ms per digit", () => this.#changed());
+  #clients = numberInput(() => this.#changed());
+  #interval = new IntervalField(() => this.#changed());
+  #strategy = new StrategyField(() => this.#changed());
+  #tasks = select({ shared: "One per side, all clients follow it", each: "One for each client" }, () =>
+    this.#changed(),
+  );
+  /** In the order in which they stand. @type {Record<Name, Field>} */
   #fields = {
-    digits: numberInput("digits"),
-    pace_min: numberInput("pace_min", "Shortest pause, ms per digit"),
-    pace_max: numberInput("pace_max", "Longest pause, ms per digit"),
-    clients: numberInput("clients"),
-    interval: numberInput("interval"),
-    strategy: select("strategy", { plain: "Plain", delta: "Delta", long: "Long polling" }),
-    tasks: select("tasks", { shared: "One per side, all clients follow it", each: "One for each client" }),
+    digits: new Field({ label: "Digits", controls: [this.#digits], hint: range(LIMITS.digits) }),
+    clients: new Field({ label: "Clients a side", controls: [this.#clients], hint: range(LIMITS.clients) }),
+    pace: this.#pace.field,
+    tasks: new Field({
+      label: "Tasks",
+      controls: [this.#tasks],
+      hint: `A worker runs ${TASKS_AT_ONCE} tasks of one kind at once by default; the rest wait, on both sides.`,
+    }),
+    interval: this.#interval.field,
+    strategy: this.#strategy.field,
   };
-  /** @type {Partial<Record<Name, HTMLElement>>} */
-  #wrong = {};
-  #rate = h("p", { class: "hint number", id: "interval-hint" });
-  #strategy = h("p", { class: "hint", id: "strategy-hint" });
   #length = h("p", { class: "quiet small number" });
   #problem = h("div", { role: "alert" });
-  #run = h("button", { class: "primary", type: "submit" }, "Run");
-  #stop;
-  /** @type {HTMLButtonElement[]} */
-  #presets;
+  #buttons;
   #expectedMs = Number.NaN;
-  #focusLost = false;
 
   /**
    * @param {object} options
@@ -54,13 +51,9 @@ export class RunForm {
     this.#connections = connections;
     this.onRun = onRun;
     this.onChange = onChange;
-    this.#stop = h("button", { type: "button", disabled: true, onclick: onStop }, "Stop");
-    this.#presets = PRESETS_MS.map((ms) =>
-      h("button", { class: "small", type: "button", onclick: () => this.#preset(ms) }, `${ms} ms`),
-    );
+    this.#buttons = new RunButtons(onStop);
     this.element = h("form", { class: "card", noValidate: true, "aria-label": "Parameters of the run" });
     this.element.append(this.#grid(), this.#problem);
-    this.element.addEventListener("input", () => this.#changed());
     this.element.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#submit();
@@ -69,8 +62,14 @@ export class RunForm {
 
   /** @returns {Texts} */
   get texts() {
-    const texts = Object.entries(this.#fields).map(([name, field]) => [name, field.value.trim()]);
-    return /** @type {Texts} */ (Object.fromEntries(texts));
+    return {
+      digits: this.#digits.value.trim(),
+      pace: this.#pace.ends.join("-"),
+      clients: this.#clients.value.trim(),
+      interval: this.#interval.text,
+      strategy: this.#strategy.value,
+      tasks: this.#tasks.value,
+    };
   }
 
   /**
@@ -79,10 +78,14 @@ export class RunForm {
    * @param {Texts} texts
    */
   fill(texts) {
-    for (const [name, field] of Object.entries(this.#fields)) field.value = texts[/** @type {Name} */ (name)];
-    const { errors } = readParameters(texts, { connections: this.#connections });
+    this.#digits.value = texts.digits;
+    this.#pace.ends = paceEnds(texts.pace);
+    this.#clients.value = texts.clients;
+    this.#interval.text = texts.interval;
+    this.#strategy.value = /** @type {import("./parameters.js").Strategy} */ (texts.strategy);
+    this.#tasks.value = texts.tasks;
     // a choice that does not exist cannot be shown in its field, so the form could not find it again
-    this.showErrors(errors);
+    this.showErrors(readParameters(texts, { connections: this.#connections }).errors);
     this.#showMeaning();
     const { parameters } = this.#read();
     if (parameters) this.onChange(parameters);
@@ -90,15 +93,11 @@ export class RunForm {
 
   /** @param {Errors} errors */
   showErrors(errors) {
-    for (const [name, field] of Object.entries(this.#fields)) {
-      const text = errors[/** @type {Name} */ (name)] ?? "";
-      const place = this.#wrong[/** @type {Name} */ (name)];
-      if (place) setText(place, text);
-      setAttribute(field, "aria-invalid", text ? "true" : null);
-    }
+    for (const [name, field] of Object.entries(this.#fields))
+      field.setWrong(errors[/** @type {Name} */ (name)] ?? null);
   }
 
-  /** @param {string} text  why a run did not start, or did not stop; "" clears it */
+  /** @param {string | null} text  why a run did not start, or did not stop; null clears it */
   showProblem(text) {
     this.#problem.replaceChildren(...(text ? [h("p", { class: "notice", "data-tone": "bad" }, text)] : []));
   }
@@ -108,18 +107,10 @@ export class RunForm {
     setText(this.#length, `${seconds(elapsedMs)} of about ${seconds(this.#expectedMs)}`);
   }
 
-  /** @param {Phase} phase */
+  /** @param {import("../hub/run-buttons.js").Phase} phase */
   showPhase(phase) {
-    const { activeElement } = document;
-    const wasFocused = activeElement === this.#run || activeElement === this.#stop || this.#focusLost;
-    this.#run.disabled = phase !== "idle";
-    this.#stop.disabled = phase !== "running";
-    setText(this.#run, phase === "starting" ? "Starting …" : "Run");
+    this.#buttons.show(phase);
     if (phase === "idle") this.#showMeaning();
-    const next = [this.#run, this.#stop].find((button) => !button.disabled);
-    // a button that is disabled loses the focus, and with it the place on the page: the other one takes over
-    this.#focusLost = wasFocused && !next;
-    if (wasFocused && (document.activeElement === document.body || document.activeElement === null)) next?.focus();
   }
 
   #read() {
@@ -127,15 +118,16 @@ export class RunForm {
   }
 
   #submit() {
-    if (this.#run.disabled) return;
+    if (this.#buttons.run.disabled) return;
     const { parameters, errors } = this.#read();
     this.showErrors(errors);
     if (parameters) {
       this.onRun(parameters);
       return;
     }
-    const [first] = Object.keys(this.#fields).filter((name) => errors[/** @type {Name} */ (name)]);
-    this.#fields[/** @type {Name} */ (first)].focus();
+    this.#showMeaning();
+    const first = Object.values(this.#fields).find((field) => field.isWrong);
+    first?.focus();
   }
 
   #changed() {
@@ -145,83 +137,35 @@ export class RunForm {
     if (parameters) this.onChange(parameters);
   }
 
-  /** @param {number} ms */
-  #preset(ms) {
-    this.#fields.interval.value = String(ms);
-    this.#changed();
-  }
-
   #showMeaning() {
-    const { interval, clients, strategy } = this.#fields;
-    const rate = (1000 / Number(interval.value)) * Number(clients.value);
-    const asked = Number.isFinite(rate) ? `${count(Math.max(1, rate))} requests a second` : "";
-    setText(this.#rate, strategy.value === "long" ? "Not used by long polling" : asked);
-    setText(this.#strategy, STRATEGIES[/** @type {keyof typeof STRATEGIES} */ (strategy.value)] ?? "");
-    for (const [at, button] of this.#presets.entries()) {
-      setAttribute(button, "aria-pressed", String(Number(interval.value) === PRESETS_MS[at]));
-    }
     const { parameters } = this.#read();
+    this.#strategy.show();
+    this.#interval.show(this.#strategy.value, parameters ? asked(parameters) : "");
     this.#expectedMs = parameters ? expectedMs(parameters) : Number.NaN;
     setText(this.#length, parameters ? `A run takes about ${seconds(this.#expectedMs)}` : "");
   }
 
   #grid() {
-    const { digits, pace_min: least, pace_max: most, clients, interval, strategy, tasks } = this.#fields;
-    const pace = h("div", { class: "pair", role: "group", "aria-label": "Pace, ms per digit" }, least, "–", most);
-    const presets = h("span", { class: "presets", role: "group", "aria-label": "Presets" }, ...this.#presets);
+    const fields = Object.entries(this.#fields).map(([name, { element }]) => {
+      element.classList.add(`for-${name}`);
+      return element;
+    });
+    const { run, stop } = this.#buttons;
     return h(
       "div",
       { class: "fields" },
-      this.#field("Digits", ["digits"], digits, limits("digits")),
-      this.#field("Clients a side", ["clients"], clients, limits("clients")),
-      this.#field("Pace, ms per digit", ["pace_min", "pace_max"], pace, "Each pause is drawn between the two"),
-      this.#field("Tasks", ["tasks"], tasks, "The workers run 8 at once; the rest wait"),
-      this.#field("Polling interval, ms", ["interval"], h("div", { class: "pair" }, interval, presets), this.#rate),
-      this.#field("Polling strategy", ["strategy"], strategy, this.#strategy),
-      h("div", { class: "actions" }, h("div", { class: "row" }, this.#run, this.#stop), this.#length),
+      ...fields,
+      h("div", { class: "actions" }, h("div", { class: "row" }, run, stop), this.#length),
     );
   }
-
-  /**
-   * @param {string} label
-   * @param {Name[]} names  of the inputs within
-   * @param {HTMLElement} control
-   * @param {string | HTMLElement} hint
-   */
-  #field(label, names, control, hint) {
-    const [first] = names;
-    const about = typeof hint === "string" ? h("p", { class: "hint", id: `${first}-hint` }, hint) : hint;
-    const wrong = names.map((name) => {
-      const place = h("p", { class: "wrong", id: `${name}-wrong` });
-      this.#wrong[name] = place;
-      setAttribute(this.#fields[name], "aria-describedby", `${about.id} ${place.id}`);
-      return place;
-    });
-    return h("div", { class: `field for-${first}` }, h("label", { for: first }, label), control, about, ...wrong);
-  }
 }
 
 /**
- * A text field, so that what is not a number can stand in it and be told of.
+ * What all polling clients together ask for.
  *
- * @param {Name} name
- * @param {string} [label]  unless a label element names it
+ * @param {Pick<Parameters, "clients" | "intervalMs">} parameters
  */
-function numberInput(name, label) {
-  return h("input", { id: name, name, type: "text", inputMode: "numeric", autocomplete: "off", "aria-label": label });
-}
-
-/**
- * @param {Name} name
- * @param {Record<string, string>} choices
- */
-function select(name, choices) {
-  const options = Object.entries(choices).map(([value, text]) => h("option", { value }, text));
-  return h("select", { id: name, name }, ...options);
-}
-
-/** @param {keyof typeof LIMITS} name */
-function limits(name) {
-  const [least, most] = LIMITS[name];
-  return `${count(least)} to ${count(most)}`;
+function asked({ clients, intervalMs }) {
+  const told = rate((clients * 1000) / intervalMs);
+  return `${told} ${told === "1" ? "request" : "requests"} a second`;
 }

@@ -1,13 +1,15 @@
 /** The page that computes π: form, both sides, charts and scoreboard, and the runs between them. */
 
 import { append, byId, h } from "../hub/dom.js";
-import { count, seconds } from "../hub/format.js";
+import { lossNotes } from "../hub/follower.js";
+import { seconds } from "../hub/format.js";
 import { LoadMonitor, total } from "../hub/load.js";
 import { Painter } from "../hub/painter.js";
 import { Problem } from "../hub/services.js";
 import { announce, startShell } from "../hub/shell.js";
+import { pollingWords, SIDE_NAMES, sentence, several } from "../hub/words.js";
 import { Charts } from "./charts.js";
-import { figuresOf, verdictOn } from "./figures.js";
+import { figuresOf, missingCpu, verdictOn } from "./figures.js";
 import { RunForm } from "./form.js";
 import { BROWSER_CONNECTIONS, expectedMs, searchOf, textsOf } from "./parameters.js";
 import { Run } from "./run.js";
@@ -40,17 +42,19 @@ class PiPage {
     });
     const sides = h("div", { class: "columns" }, this.#sides.live.element, this.#sides.poll.element);
     append(place, [this.#form.element, sides, this.#charts.element, this.#scoreboard.element]);
-    window.addEventListener("popstate", () => this.#open());
     this.#open();
     void this.#load.start();
+  }
+
+  get #both() {
+    return Object.values(this.#sides);
   }
 
   /** Fill the form from the address. */
   #open() {
     const { texts, unknown } = textsOf(location.search);
     this.#form.fill(texts);
-    const names = unknown.map((name) => `“${name}”`).join(", ");
-    this.#form.showProblem(unknown.length ? `This page has no parameter ${names}; the address names it.` : "");
+    this.#form.showProblem(unknown);
   }
 
   /**
@@ -60,20 +64,19 @@ class PiPage {
    */
   #arrange(parameters) {
     if (this.#run) return;
-    const { clients, digits, strategy, intervalMs } = parameters;
-    for (const side of [this.#sides.live, this.#sides.poll]) side.arrange(clients, digits);
-    const how = strategy === "long" ? "long polling" : `${strategy}, every ${count(intervalMs)} ms`;
+    const { clients, digits } = parameters;
+    for (const side of this.#both) side.arrange(clients, digits);
     this.#sides.live.describe("Redis Streams, WebSocket");
-    this.#sides.poll.describe(`SQLite, HTTP: ${how}`);
+    this.#sides.poll.describe(`SQLite, HTTP: ${pollingWords(parameters)}`);
   }
 
   /** @param {Parameters} parameters */
   async #start(parameters) {
     this.#run = null;
-    this.#form.showProblem("");
+    this.#form.showProblem(null);
     this.#form.showPhase("starting");
     history.replaceState(null, "", `${location.pathname}${searchOf(this.#form.texts)}`);
-    for (const side of [this.#sides.live, this.#sides.poll]) side.clear();
+    for (const side of this.#both) side.clear();
     this.#arrange(parameters);
     this.#charts.clear(expectedMs(parameters));
     this.#scoreboard.clear();
@@ -81,9 +84,12 @@ class PiPage {
     this.#run = run;
     try {
       await run.start();
+      if (run.ended) return;
       this.#form.showPhase("running");
-      announce(`The run has started, with ${parameters.clients} clients on each side.`);
+      this.#showTasks();
+      announce(`The run has started, with ${several(parameters.clients, "client")} on each side.`);
     } catch (error) {
+      if (run.ended) return; // it was stopped meanwhile, which tells of itself
       this.#run = null;
       this.#form.showPhase("idle");
       this.#refused(error);
@@ -104,37 +110,47 @@ class PiPage {
 
   async #stop() {
     const run = this.#run;
-    if (!run || run.endedMs) return;
-    this.#form.showPhase("stopping");
-    const left = await run.stop();
-    for (const { clients } of Object.values(this.#sides)) for (const client of clients) client.stop();
-    if (left > 0) {
-      this.#form.showProblem(
-        `${left} of the tasks could not be cancelled; they go on to their end, which nobody follows.`,
-      );
+    if (!run || run.ended) return;
+    this.#form.showPhase("ending");
+    const stopped = run.stop();
+    for (const side of this.#both) {
+      side.tell("Stopped");
+      for (const client of side.clients) client.stop();
     }
-    await this.#finish("Stopped");
+    const left = await stopped;
+    this.#form.showProblem(left);
+    if (run.begun) await this.#finish("Stopped");
+    else this.#withdraw("The run was stopped before it began.");
+  }
+
+  /**
+   * Nothing came of the run.
+   *
+   * @param {string} told
+   */
+  #withdraw(told) {
+    this.#run = null;
+    this.#form.showPhase("idle");
+    announce(told);
   }
 
   /** @param {"Ended" | "Stopped"} how */
   async #finish(how) {
     const run = this.#run;
     if (!run) return;
-    if (how === "Stopped") for (const side of Object.values(this.#sides)) side.tell("Stopped");
-    else this.#showTasks();
+    this.#form.showPhase("ending");
+    if (how === "Ended") this.#showTasks();
     this.#scoreboard.wait();
     const settled = await this.#load.settle();
-    const figures = figuresOf({ live: this.#measured(run, "live"), poll: this.#measured(run, "poll") });
-    const { clocks } = this.#load;
-    const uncertaintyMs = Math.max(clocks.live.uncertaintyMs, clocks.poll.uncertaintyMs);
-    const verdict = verdictOn(figures, run.parameters, uncertaintyMs);
-    const interruptions = this.#interruptions();
+    const measured = { live: this.#measured(run, "live"), poll: this.#measured(run, "poll") };
+    const figures = figuresOf(measured);
+    const verdict = verdictOn(figures, run.parameters, this.#uncertaintyOf(run));
     this.#scoreboard.show({
       figures,
       verdict: how === "Stopped" ? `Stopped early. ${verdict}` : verdict,
       ending: `${how} after ${seconds(run.duration)}. Less is better in every row; the lesser figure is bold. Ratio: polling to event-driven.`,
       verification: verify(run.all),
-      notes: notesOn({ clocks, settled, ...interruptions, ...this.#requests(run, interruptions) }),
+      notes: this.#notes(run, settled, missingCpu(measured)),
     });
     this.#charts.tell();
     this.#form.showPhase("idle");
@@ -142,8 +158,36 @@ class PiPage {
   }
 
   /**
+   * How far off the ages may be; null when polling was slowed, so that they say nothing.
+   *
    * @param {Run} run
-   * @param {"live" | "poll"} side
+   */
+  #uncertaintyOf(run) {
+    const { live, poll } = this.#load.clocks;
+    return run.hiddenMs > 0 ? null : Math.max(live.uncertaintyMs, poll.uncertaintyMs);
+  }
+
+  /**
+   * @param {Run} run
+   * @param {boolean} settled
+   * @param {string[]} missing
+   */
+  #notes(run, settled, missing) {
+    const interruptions = this.#interruptions();
+    return notesOn({
+      clocks: this.#load.clocks,
+      hiddenMs: run.hiddenMs,
+      lossNotes: lossNotes(run.all),
+      missing,
+      settled,
+      ...interruptions,
+      ...this.#requests(run, interruptions),
+    });
+  }
+
+  /**
+   * @param {Run} run
+   * @param {import("../hub/words.js").Side} side
    */
   #measured(run, side) {
     return { ages: run.meters[side].totals(), cpu: this.#load.used[side], traffic: run.traffic(side) };
@@ -164,7 +208,7 @@ class PiPage {
 
   /** Of connections, in this run. */
   #interruptions() {
-    const clients = Object.values(this.#sides).flatMap((side) => side.clients);
+    const clients = this.#both.flatMap((side) => side.clients);
     const sum = (/** @type {"cuts" | "losses"} */ of) =>
       clients.reduce((all, { continuity }) => all + continuity[of], 0);
     return { cuts: sum("cuts"), losses: sum("losses") };
@@ -196,7 +240,7 @@ class PiPage {
    * @param {string} text
    */
   #noted(client, text) {
-    announce(`${client.side === "live" ? "Event-driven" : "Polling"} client ${client.number}: ${text}`);
+    announce(`${SIDE_NAMES[client.side]} client ${client.number}: ${text}`);
   }
 
   /** @param {unknown} error */
@@ -206,12 +250,12 @@ class PiPage {
       throw error;
     }
     /** @type {Record<string, import("./parameters.js").Name>} */
-    const names = { "params.digits": "digits", "params.pace_ms": "pace_max" };
+    const names = { "params.digits": "digits", "params.pace_ms": "pace" };
     /** @type {import("./parameters.js").Errors} */
     const errors = {};
     for (const { field, message } of error.errors) {
       const name = names[field.split(".").slice(0, 2).join(".")];
-      if (name) errors[name] = `${message}.`;
+      if (name) errors[name] = sentence(message);
     }
     this.#form.showErrors(errors);
     this.#form.showProblem(`${error.message} No run was started; your parameters are kept.`);

@@ -4,44 +4,37 @@
  * What is wrong is told in a sentence at the parameter; nothing is replaced by something else.
  */
 
+import { LIMITS as COMMON, notWhole, paceEnds, readPace, unknownNames, wholeNumber } from "../hub/parameters.js";
+
 /** What a browser opens to one host at most, over HTTP/1.1. */
 export const BROWSER_CONNECTIONS = 6;
 /** Long polls that leave two of these connections to the rest of the page. */
 const LONG_POLLS = BROWSER_CONNECTIONS - 2;
-/** Tasks that the workers of either side run at the same time. */
-export const WORKER_PLACES = 8;
+/** Tasks of one kind that a worker of either side runs at the same time, by default. */
+export const TASKS_AT_ONCE = 6;
 
 /** As texts. */
 export const DEFAULTS = Object.freeze({
   digits: "100",
-  pace_min: "100",
-  pace_max: "500",
+  pace: "100-500",
   clients: "5",
   interval: "150",
   strategy: "plain",
   tasks: "shared",
 });
 
-/** @type {Record<"digits" | "pace_min" | "pace_max" | "clients" | "interval", readonly [number, number]>} */
-export const LIMITS = {
-  digits: [1, 10_000],
-  pace_min: [0, 60_000],
-  pace_max: [0, 60_000],
-  clients: [1, 50],
-  interval: [50, 10_000],
-};
+/** @type {Record<"digits" | "clients" | "interval", import("../hub/parameters.js").Limits>} */
+export const LIMITS = { digits: [1, 10_000], clients: [1, 50], interval: COMMON.interval };
 
 const CHOICES = {
   strategy: /** @type {const} */ (["plain", "delta", "long"]),
   tasks: /** @type {const} */ (["shared", "each"]),
 };
 
-const NUMBER = new Intl.NumberFormat("en");
-
 /** @typedef {keyof typeof DEFAULTS} Name */
 /** @typedef {{ [Key in Name]: string }} Texts */
 /** @typedef {Partial<Texts>} Errors  a sentence for each parameter that is wrong */
-/** @typedef {import("../hub/follower.js").Strategy} Strategy */
+/** @typedef {import("../hub/words.js").Strategy} Strategy */
 /**
  * @typedef {object} Parameters
  * @property {number} digits
@@ -60,17 +53,21 @@ const NUMBER = new Intl.NumberFormat("en");
 export function readParameters(texts, { connections }) {
   /** @type {Errors} */
   const errors = {};
-  const whole = (/** @type {keyof typeof LIMITS} */ name) => wholeNumber(name, texts[name], errors);
+  const whole = (/** @type {keyof typeof LIMITS} */ name) => {
+    const value = wholeNumber(texts[name], LIMITS[name]);
+    if (Number.isNaN(value)) errors[name] = notWhole(texts[name], LIMITS[name]);
+    return value;
+  };
+  const { paceMs, wrong } = readPace(paceEnds(texts.pace));
+  if (wrong) errors.pace = wrong;
   const parameters = {
     digits: whole("digits"),
-    paceMs: /** @type {[number, number]} */ ([whole("pace_min"), whole("pace_max")]),
+    paceMs,
     clients: whole("clients"),
     intervalMs: whole("interval"),
     strategy: choice("strategy", texts.strategy, errors),
     tasks: choice("tasks", texts.tasks, errors),
   };
-  const [shortest, longest] = parameters.paceMs;
-  if (shortest > longest) errors.pace_max ??= `The longest pause must be ${NUMBER.format(shortest)} ms or more.`;
   if (parameters.strategy === "long" && connections <= BROWSER_CONNECTIONS && parameters.clients > LONG_POLLS) {
     errors.clients ??= `With long polling, at most ${LONG_POLLS}: a browser opens ${connections} connections to a host over HTTP/1.1, and each long poll holds one. Choose fewer clients or another strategy.`;
   }
@@ -81,17 +78,13 @@ export function readParameters(texts, { connections }) {
  * The texts that an address asks for, those that it does not name being the defaults.
  *
  * @param {string} search  as location.search
- * @returns {{ texts: Texts, unknown: string[] }}  unknown: names that are no parameter
+ * @returns {{ texts: Texts, unknown: string | null }}  unknown: a sentence about names that are no parameter
  */
 export function textsOf(search) {
-  /** @type {Texts} */
-  const texts = { ...DEFAULTS };
-  const unknown = [];
-  for (const [name, text] of new URLSearchParams(search)) {
-    if (Object.hasOwn(DEFAULTS, name)) texts[/** @type {Name} */ (name)] = text.trim().slice(0, 40);
-    else unknown.push(name.slice(0, 40));
-  }
-  return { texts, unknown };
+  const query = new URLSearchParams(search);
+  const names = /** @type {Name[]} */ (Object.keys(DEFAULTS));
+  const texts = names.map((name) => [name, (query.get(name) ?? DEFAULTS[name]).trim().slice(0, 40)]);
+  return { texts: Object.fromEntries(texts), unknown: unknownNames(query, names) };
 }
 
 /**
@@ -113,22 +106,8 @@ export function searchOf(texts) {
  * @param {Parameters} parameters
  */
 export function expectedMs({ digits, paceMs: [shortest, longest], clients, tasks }) {
-  const rounds = tasks === "each" ? Math.ceil(clients / WORKER_PLACES) : 1;
+  const rounds = tasks === "each" ? Math.ceil(clients / TASKS_AT_ONCE) : 1;
   return (rounds * digits * (shortest + longest)) / 2;
-}
-
-/**
- * @param {keyof typeof LIMITS} name
- * @param {string} text
- * @param {Errors} errors
- */
-function wholeNumber(name, text, errors) {
-  const [least, most] = LIMITS[name];
-  const value = /^\d{1,9}$/.test(text.trim()) ? Number(text) : Number.NaN;
-  if (value >= least && value <= most) return value;
-  const given = text.trim() === "" ? "" : ` “${text.trim()}” is not.`;
-  errors[name] = `A whole number from ${NUMBER.format(least)} to ${NUMBER.format(most)}, please.${given}`;
-  return Number.NaN;
 }
 
 /**

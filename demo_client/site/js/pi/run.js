@@ -1,15 +1,15 @@
 /** One run: the same tasks on both sides, followed by as many clients on each, until all have seen the end. */
 
 import { Follower } from "../hub/follower.js";
+import { HiddenTime } from "../hub/hidden-time.js";
 import { Meter } from "../hub/meter.js";
-import { API, BASELINE, cancelTask, request, submitTask } from "../hub/services.js";
+import { TaskPair } from "../hub/pair.js";
+import { SIDES } from "../hub/words.js";
 import { Sampler, trafficOf } from "./sampler.js";
 
 const SAMPLE_MS = 1_000;
 /** A last sample of a shorter time would show rates that nobody had. */
 const LEAST_SAMPLE_MS = 300;
-const SIDES = /** @type {const} */ (["live", "poll"]);
-const BASES = { live: API, poll: BASELINE };
 
 /** @typedef {import("../hub/follower.js").Side} Side */
 /** @typedef {import("./client-view.js").ClientView} ClientView */
@@ -29,18 +29,18 @@ export class Run {
   meters = { live: new Meter(), poll: new Meter() };
   /** @type {Record<Side, Follower[]>} */
   followers = { live: [], poll: [] };
-  /** Ids. @type {Record<Side, string[]>} */
-  tasks = { live: [], poll: [] };
+  /** When its clients began to follow; 0 before. */
   startedMs = 0;
   /** Of the end, or of the stop; 0 before. */
   endedMs = 0;
   #options;
+  #pair = new TaskPair();
+  #hidden = new HiddenTime();
   /** @type {Sampler | null} */
   #sampler = null;
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #timer;
   #sampledMs = 0;
-  #begun = false;
 
   /** @param {RunOptions} options */
   constructor(options) {
@@ -48,28 +48,45 @@ export class Run {
     this.parameters = options.parameters;
   }
 
-  /** Submit and follow. Throws Problem when a side refuses or is away; what was accepted is then cancelled. */
+  /**
+   * Submit and follow, unless it is stopped meanwhile. Throws Problem when a side refuses or is away; what was accepted
+   * is then cancelled.
+   */
   async start() {
     await this.#options.load.mark();
+    if (this.ended) return;
     await this.#submit();
+    if (this.ended) return;
     this.startedMs = performance.now();
+    this.#hidden.start();
     for (const side of SIDES) this.#follow(side);
-    this.#begun = true;
     this.#sampler = new Sampler(this.meters, this.followers, this.#options.load, this.startedMs);
     this.#timer = setInterval(() => this.#sample(), SAMPLE_MS);
     for (const follower of this.all) follower.start();
   }
 
   /**
-   * Follow no longer, and have the tasks cancelled.
+   * Follow no longer, and have the tasks cancelled, those included that are only being submitted.
    *
-   * @returns {Promise<number>}  tasks that could not be cancelled
+   * @returns {Promise<string | null>}  a sentence about tasks that could not be cancelled
    */
   async stop() {
-    if (this.endedMs) return 0;
+    if (this.ended) return null;
     this.#end();
-    for (const follower of this.all) follower.close();
-    return this.#cancelAll();
+    return this.#pair.cancel();
+  }
+
+  get begun() {
+    return this.startedMs > 0;
+  }
+
+  get ended() {
+    return this.endedMs > 0;
+  }
+
+  /** For how long the page was hidden during it. */
+  get hiddenMs() {
+    return this.#hidden.ms;
   }
 
   get all() {
@@ -86,28 +103,17 @@ export class Run {
     return trafficOf(this.followers[side]);
   }
 
-  async #submit() {
+  #submit() {
     const { digits, paceMs, clients, tasks } = this.parameters;
     const params = { digits, pace_ms: paceMs, seed: crypto.getRandomValues(new Uint32Array(1))[0] };
-    const each = tasks === "each" ? clients : 1;
-    // by turns, so that neither side begins with all of its tasks
-    const sides = Array.from({ length: each }, () => SIDES).flat();
-    const answers = await Promise.allSettled(sides.map((side) => submitTask(BASES[side], "compute_pi", params)));
-    for (const [at, answer] of answers.entries()) {
-      const side = sides[at];
-      if (side && answer.status === "fulfilled") this.tasks[side].push(answer.value.id);
-    }
-    const refused = answers.find((answer) => answer.status === "rejected");
-    if (!refused) return;
-    await this.#cancelAll();
-    throw refused.reason;
+    return this.#pair.submit("compute_pi", params, tasks === "each" ? clients : 1);
   }
 
   /** @param {Side} side */
   #follow(side) {
     const { views, painter, load } = this.#options;
     const { strategy, intervalMs } = this.parameters;
-    const ids = this.tasks[side];
+    const ids = this.#pair.tasks[side];
     this.followers[side] = views[side].map((view, at) => {
       const follower = new Follower({
         side,
@@ -117,10 +123,8 @@ export class Run {
         painter,
         meter: this.meters[side],
         clock: load.clocks[side],
-        render: (one, news) => {
-          view.show(one, news);
-          this.#check();
-        },
+        render: (one, news) => view.show(one, news),
+        onShown: () => this.#check(),
         onState: (one) => painter.request(one),
         onReset: () => view.continuity.reset(),
       });
@@ -130,7 +134,7 @@ export class Run {
   }
 
   #check() {
-    if (!this.#begun || this.endedMs || !this.all.every((follower) => follower.settled)) return;
+    if (!this.begun || this.ended || !this.all.every((follower) => follower.settled)) return;
     this.#end();
     this.#options.onDone();
   }
@@ -143,14 +147,9 @@ export class Run {
 
   #end() {
     this.endedMs = performance.now();
+    this.#hidden.stop();
     clearInterval(this.#timer);
-    if (this.endedMs - this.#sampledMs >= LEAST_SAMPLE_MS) this.#sample();
-  }
-
-  async #cancelAll() {
-    const cancel = (/** @type {string} */ id) => request(`${BASELINE}/tasks/${id}/cancel`, { method: "POST" });
-    const answers = await Promise.allSettled([...this.tasks.live.map(cancelTask), ...this.tasks.poll.map(cancel)]);
-    // 409: it had ended by itself
-    return answers.filter((answer) => answer.status === "rejected" && answer.reason?.status !== 409).length;
+    if (this.#sampler && this.endedMs - this.#sampledMs >= LEAST_SAMPLE_MS) this.#sample();
+    for (const follower of this.all) follower.close();
   }
 }

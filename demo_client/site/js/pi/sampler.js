@@ -2,7 +2,7 @@
 
 import { total } from "../hub/load.js";
 
-/** @typedef {"live" | "poll"} Side */
+/** @typedef {import("../hub/words.js").Side} Side */
 /**
  * @typedef {object} SideSample
  * @property {number} ageMs  median of the updates since the last sample; NaN when there was none

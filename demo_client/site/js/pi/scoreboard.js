@@ -1,8 +1,9 @@
 /** The figures of a run as a table, what they mean in one sentence, and what they do not mean. */
 
 import { h } from "../hub/dom.js";
-import { duration } from "../hub/format.js";
-import { ratioOf } from "./figures.js";
+import { duration, ratio } from "../hub/format.js";
+import { hiddenNote } from "../hub/hidden-time.js";
+import { SIDE_NAMES, times } from "../hub/words.js";
 
 /** Of the requests that were to be made; what starting and ending costs is not worth a note. */
 const ALMOST = 0.85;
@@ -54,8 +55,8 @@ function table(figures, ending) {
   const head = (/** @type {string} */ text, /** @type {string} */ of) => h("th", { scope: "col", class: of }, text);
   const columns = [
     head("Figure", ""),
-    head("Event-driven", "number"),
-    head("Polling", "number"),
+    head(SIDE_NAMES.live, "number"),
+    head(SIDE_NAMES.poll, "number"),
     head("Ratio", "number"),
   ];
   return h(
@@ -82,7 +83,7 @@ function row(figure) {
     h("th", { scope: "row" }, label),
     cell(live, poll),
     cell(poll, live),
-    h("td", { class: "number" }, ratioOf(figure)),
+    h("td", { class: "number" }, ratio(poll, live)),
   );
 }
 
@@ -98,7 +99,10 @@ function caveats(notes) {
 
 /**
  * @param {object} about
- * @param {Record<"live" | "poll", import("../lib/clock.js").ServerClock>} about.clocks
+ * @param {Record<import("../hub/words.js").Side, import("../lib/clock.js").ServerClock>} about.clocks
+ * @param {number} about.hiddenMs  for how long the page was hidden during the run
+ * @param {string[]} about.lossNotes  on what its clients have lost
+ * @param {string[]} about.missing  parts of the CPU that are not known
  * @param {boolean} about.settled  whether all processes told of their CPU after the end
  * @param {number} about.cuts  connections that were cut on purpose
  * @param {number} about.losses  connections that were lost otherwise
@@ -106,7 +110,7 @@ function caveats(notes) {
  * @param {number} about.made  that they made
  * @returns {string[]}
  */
-export function notesOn({ clocks, settled, cuts, losses, wanted, made }) {
+export function notesOn({ clocks, hiddenMs, lossNotes, missing, settled, cuts, losses, wanted, made }) {
   const notes = [
     "Servers, workers and this browser share one machine. A network adds its delay to an update that is pushed, and to every request of one that is polled.",
     "One page plays all clients: an update that waits because the page is busy, or because the browser opens 6 connections to a host and they are taken, is older for it.",
@@ -120,16 +124,15 @@ export function notesOn({ clocks, settled, cuts, losses, wanted, made }) {
       `The polling clients were to ask ${Math.round(wanted)} times a second, and asked ${Math.round(made)} times: browser or server could not do more.`,
     );
   }
+  const hidden = hiddenNote(hiddenMs);
+  if (hidden) notes.unshift(hidden);
+  notes.push(...lossNotes);
   if (cuts > 0) notes.push(`Connections were cut ${times(cuts)} for 3 s: what came meanwhile is older for it.`);
   if (losses > 0) notes.push(`Connections were lost ${times(losses)}: what came meanwhile is older for it.`);
+  if (missing.length > 0) notes.push(`Nothing is known of the CPU of ${missing.join(", ")}: so neither of the total.`);
   if (!settled)
     notes.push("Not every process told of its CPU after the end: the CPU figures may lack the last seconds.");
   return notes;
-}
-
-/** @param {number} number */
-function times(number) {
-  return number === 1 ? "once" : `${number} times`;
 }
 
 /** @param {import("../lib/clock.js").ServerClock} clock */

@@ -2,6 +2,7 @@
 
 import { h, setAttribute, setText } from "../hub/dom.js";
 import { bytes, count, duration, NONE } from "../hub/format.js";
+import { SIDE_NAMES, TASK_STATES, taskState } from "../hub/words.js";
 import { ClientView } from "./client-view.js";
 
 /** @typedef {import("../hub/follower.js").Side} Side */
@@ -9,19 +10,6 @@ import { ClientView } from "./client-view.js";
 
 /** Clients of a side that get a card each; more are rows. */
 const MOST_CARDS = 8;
-
-/** States of a task, the furthest last. */
-const ORDER = ["queued", "running", "succeeded", "failed", "cancelled"];
-/** @type {Record<string, string>} */
-const WORDS = {
-  queued: "waiting for a worker",
-  running: "running",
-  succeeded: "done",
-  failed: "failed",
-  cancelled: "cancelled",
-};
-
-const TITLES = { live: "Event-driven", poll: "Polling" };
 
 export class SideView {
   /** @type {ClientView[]} */
@@ -40,12 +28,12 @@ export class SideView {
     this.side = side;
     this.onNote = onNote;
     this.#figures = {
-      age: figure("Median age"),
+      age: figure("Age, median"),
       cpu: figure("Server CPU"),
       messages: figure(side === "live" ? "Messages" : "Requests"),
       bytes: figure("Received"),
     };
-    const heading = h("h2", { class: "side-title", id: `side-${side}` }, TITLES[side]);
+    const heading = h("h2", { class: "side-title", id: `side-${side}` }, SIDE_NAMES[side]);
     const figures = h("dl", { class: "figures" }, ...Object.values(this.#figures).map(({ element }) => element));
     this.element = h("section", { class: `card side ${side}`, "aria-labelledby": heading.id });
     this.element.append(h("header", {}, heading, this.#how), figures, this.#tasks, this.#list, this.#event);
@@ -70,7 +58,7 @@ export class SideView {
       this.#list.replaceChildren(...this.clients.map(({ element }) => element));
       setAttribute(this.#list, "data-as", row ? "rows" : "cards");
       setAttribute(this.#list, "tabindex", row ? "0" : null);
-      setAttribute(this.#list, "aria-label", `Clients of the ${TITLES[this.side].toLowerCase()} side`);
+      setAttribute(this.#list, "aria-label", `Clients of the ${SIDE_NAMES[this.side].toLowerCase()} side`);
     }
     for (const client of this.clients) client.reset(digits);
   }
@@ -142,14 +130,18 @@ function figure(name) {
  * @param {{ taskId: string, view: { state: string } }[]} followers
  */
 function taskStates(followers) {
+  const order = /** @type {readonly string[]} */ (TASK_STATES);
   /** @type {Map<string, string>} the furthest that any follower has seen, by task */
   const states = new Map();
   for (const { taskId, view } of followers) {
     const known = states.get(taskId) ?? "queued";
-    states.set(taskId, ORDER.indexOf(view.state) > ORDER.indexOf(known) ? view.state : known);
+    states.set(taskId, order.indexOf(view.state) > order.indexOf(known) ? view.state : known);
   }
-  if (states.size === 1) return `Task ${WORDS[[...states.values()][0] ?? ""] ?? ""}`;
-  const counts = ORDER.map((state) => [[...states.values()].filter((one) => one === state).length, WORDS[state]]);
-  const told = counts.filter(([number]) => number).map(([number, word]) => `${number} ${word}`);
-  return `${states.size} tasks: ${told.join(", ")}`;
+  const all = [...states.values()];
+  if (all.length === 1) return `Task: ${taskState(all[0] ?? "")}`;
+  const told = order
+    .map((state) => ({ state, number: all.filter((one) => one === state).length }))
+    .filter(({ number }) => number > 0)
+    .map(({ state, number }) => `${number} ${taskState(state)}`);
+  return `${all.length} tasks: ${told.join(", ")}`;
 }

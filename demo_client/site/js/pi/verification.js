@@ -1,9 +1,9 @@
 /** Whether all clients of both sides have the same digits, and those of the results. */
 
-import { count } from "../hub/format.js";
+import { several } from "../hub/words.js";
 import { plain } from "./digits.js";
 
-/** @typedef {{ side: "live" | "poll", view: { chunks: string[], result: any } }} Seen */
+/** @typedef {{ side: import("../hub/words.js").Side, view: { chunks: string[], result: any } }} Seen */
 
 /**
  * @param {Seen[]} clients
@@ -18,7 +18,7 @@ export function verify(clients) {
   const wrong = clients.filter(({ view }) => plain(view.chunks) !== result).length;
   if (wrong > 0)
     return { good: false, sentence: `${wrong} of ${clients.length} clients have other digits than the result.` };
-  const same = `have the same ${digits(result.replace(".", "").length)}, and they are those of the results on both sides`;
+  const same = `have the same ${several(result.replace(".", "").length, "digit")}, and they are those of the results on both sides`;
   return { good: true, sentence: `Compared: ${who(clients)} ${same}.` };
 }
 
@@ -35,12 +35,10 @@ function verifyPart(clients, told) {
   const results = `${told === 0 ? "None" : `Only ${told}`} of ${clients.length} clients got to the result.`;
   if (wrong > 0) return { good: false, sentence: `${results} ${wrong} of them have other digits than the rest.` };
   if (most === "") return { good: false, sentence: `${results} There were no digits to compare.` };
-  return { good: true, sentence: `${results} Up to there, the ${digits(most.length)} that they have are the same.` };
-}
-
-/** @param {number} number */
-function digits(number) {
-  return `${count(number)} ${number === 1 ? "digit" : "digits"}`;
+  return {
+    good: true,
+    sentence: `${results} Up to there, the ${several(most.length, "digit")} that they have are the same.`,
+  };
 }
 
 /** @param {Seen[]} clients */

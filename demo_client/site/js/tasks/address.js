@@ -8,7 +8,10 @@
  * @property {string} task  the id of the task to open as it was given, also when it cannot be one; "": none
  */
 
-export const STATES = ["queued", "running", "succeeded", "failed", "cancelled"];
+import { TASK_STATES } from "../hub/words.js";
+
+/** @type {readonly string[]} */
+const STATES = TASK_STATES;
 
 const PATH = "/tasks";
 const KIND = /^[a-z][a-z0-9_]{0,62}$/;

@@ -45,7 +45,6 @@ export class EventHistory {
     this.#painter = painter;
     this.#callbacks = callbacks;
     this.#list = new EventList(this.#log, painter);
-    this.#badge.show("connecting", "");
     this.element = h(
       "section",
       { class: "card", "aria-labelledby": "events-title" },
@@ -61,14 +60,25 @@ export class EventHistory {
    * @param {number} seq  the newest that is known; there may be newer ones
    */
   async open(seq) {
+    this.tell("connecting");
     const after = Math.max(0, seq - FIRST_PAGE);
     const page = await this.#read(String(after), FIRST_PAGE);
     if (this.#closed) return;
     this.#epoch = page.epoch;
     this.#log.clear(page.resumed ? after : 0);
     this.#take(page.events, performance.now());
-    if (page.next === null) this.#badge.show("ended", "");
+    if (page.next === null) this.tell("ended");
     else this.#follow(page.next);
+  }
+
+  /**
+   * Show how the stream is, of which nothing can tell while there is none.
+   *
+   * @param {import("../lib/link.js").StreamState} state
+   * @param {string} [message]
+   */
+  tell(state, message = "") {
+    this.#badge.show(state, message);
   }
 
   close() {

@@ -1,8 +1,8 @@
 /** What to list: by kind and state, or one task by its id. */
 
 import { h, setAttribute, setText } from "../hub/dom.js";
-import { isTaskId, quoted, STATES } from "./address.js";
-import { capital } from "./words.js";
+import { TASK_STATES, taskState } from "../hub/words.js";
+import { isTaskId, quoted } from "./address.js";
 
 /** @typedef {import("./address.js").Address} Address */
 
@@ -29,7 +29,7 @@ export class Filters {
    */
   constructor(callbacks) {
     this.#callbacks = callbacks;
-    this.#state.append(...options([["", "All states"], ...STATES.map((state) => [state, capital(state)])]));
+    this.#state.append(...options([["", "All states"], ...TASK_STATES.map((state) => [state, taskState(state)])]));
     this.#id.addEventListener("input", () => this.#say(""));
     const search = h(
       "form",

@@ -1,10 +1,11 @@
 /** The tasks that are listed or that the visitor submitted, those that have not ended live over one socket. */
 
-import { TaskStreams } from "../lib/task-streams.js";
+import { MAX_TASKS, TaskStreams } from "../lib/task-streams.js";
 import { TaskRecord } from "./task-record.js";
 
 /** @typedef {import("../hub/services.js").Task} Task */
 /** @typedef {import("../lib/task-streams.js").Followed} Followed */
+/** @typedef {import("../lib/task-streams.js").TaskStreamsOptions} TaskStreamsOptions */
 /** @typedef {{ state: string, message: string }} Socket  state `idle`: there was nothing to follow yet */
 
 export class FollowedTasks {
@@ -19,6 +20,9 @@ export class FollowedTasks {
   #followed = new Map();
   /** @type {Set<string>} submitted here, and not ended yet */
   #own = new Set();
+  /** @type {Map<string, number>} streams that the api refuses, with the seq after which they were asked for */
+  #refused = new Map();
+  #options;
   #streams;
 
   /**
@@ -26,8 +30,10 @@ export class FollowedTasks {
    * @param {(record: TaskRecord) => void} callbacks.onChange
    * @param {(record: TaskRecord) => void} callbacks.onOwnEnd  a task that the visitor submitted has ended
    * @param {() => void} callbacks.onSocket
+   * @param {TaskStreamsOptions} [options]  of the socket
    */
-  constructor({ onChange, onOwnEnd, onSocket }) {
+  constructor({ onChange, onOwnEnd, onSocket }, options = {}) {
+    this.#options = options;
     this.#onChange = onChange;
     this.#onOwnEnd = onOwnEnd;
     this.#onSocket = onSocket;
@@ -82,12 +88,14 @@ export class FollowedTasks {
   connectAgain() {
     this.#streams.close();
     this.#followed.clear();
+    this.#refused.clear();
     this.#streams = this.#open();
     for (const id of this.records.keys()) this.#follow(id);
   }
 
   #open() {
     return new TaskStreams({
+      ...this.#options,
       onState: (state, { message }) => {
         this.socket = { state, message };
         this.#onSocket();
@@ -99,6 +107,8 @@ export class FollowedTasks {
   #follow(id) {
     const record = this.records.get(id);
     if (record === undefined || record.ended || this.#followed.has(id) || this.#streams.state === "failed") return;
+    if (this.#refused.get(id) === record.seq) return; // what was refused once would be again
+    if (this.#streams.size >= MAX_TASKS) return; // the next page asks again
     const followed = this.#streams.follow(id, {
       after: String(record.seq), // what came before is of no use here: the row has what it led to
       onEvents: (events, { receivedMs }) => {
@@ -109,9 +119,18 @@ export class FollowedTasks {
         record.reset();
         this.#changed(record);
       },
-      onEnd: () => this.#followed.delete(id), // if it was refused, the next page asks again
+      onEnd: ({ how }) => {
+        this.#followed.delete(id);
+        if (how === "failed" && this.#streams.state !== "failed") this.#noteRefusal(record);
+      },
     });
     this.#followed.set(id, followed);
+  }
+
+  /** Nobody will tell of its end; if the list has the task, the api's rows do. @param {TaskRecord} record */
+  #noteRefusal({ id, seq }) {
+    this.#refused.set(id, seq);
+    this.#own.delete(id);
   }
 
   /** @param {TaskRecord} record */
@@ -132,6 +151,7 @@ export class FollowedTasks {
   /** @param {string} id */
   #forget(id) {
     this.#unfollow(id);
+    this.#refused.delete(id);
     this.records.delete(id);
   }
 }

@@ -1,10 +1,10 @@
 /** The dashboard: which of its views is shown is told by the address, and Back and Forward work. */
 
+import { Clocks } from "../hub/clocks.js";
 import { append, byId, h, setText } from "../hub/dom.js";
 import { Painter } from "../hub/painter.js";
-import { API, listKinds, Problem, request } from "../hub/services.js";
+import { listKinds, Problem } from "../hub/services.js";
 import { announce, startShell } from "../hub/shell.js";
-import { ServerClock } from "../lib/clock.js";
 import { formatAddress, NEWEST, parseAddress, shortId } from "./address.js";
 import { Board } from "./board.js";
 import { Cancellations } from "./cancellations.js";
@@ -15,14 +15,14 @@ import { whyNot } from "./words.js";
 /** @typedef {import("./address.js").Address} Address */
 
 const TICK_MS = 500;
-const CLOCK_MS = 20_000;
 const KINDS_AGAIN_MS = 3_000;
 const TITLE = document.title;
 
 startShell();
 
 const painter = new Painter();
-const clock = new ServerClock();
+/** Ages are told by the server's clock. */
+const clocks = new Clocks();
 /** @type {Map<string, number>} */
 const maxAttempts = new Map();
 
@@ -31,6 +31,8 @@ let address = NEWEST;
 /** @type {TaskDetail | null} */
 let detail = null;
 let listScroll = 0;
+/** What of the browser's address is shown. */
+let search = "";
 
 const cancellations = new Cancellations((id, task) => {
   if (task) board.tasks.records.get(id)?.adopt(task);
@@ -61,6 +63,7 @@ append(byId("app", HTMLElement), [problems, list, place]);
 function go(next) {
   const from = address.task === "" && next.task !== "";
   history.pushState({ fromList: from }, "", formatAddress(next));
+  search = location.search;
   apply(next);
 }
 
@@ -106,7 +109,8 @@ function showTask(before) {
 }
 
 function readAddress() {
-  const found = parseAddress(location.search);
+  search = location.search;
+  const found = parseAddress(search);
   setText(problems, found.problems.join(" "));
   problems.hidden = found.problems.length === 0;
   apply(found.address);
@@ -141,30 +145,19 @@ async function readKinds() {
   }
 }
 
-/** How far this page's clock is from the server's: ages are told by the server's. */
-async function readClock() {
-  const sentMs = performance.timeOrigin + performance.now();
-  try {
-    const stats = document.hidden ? null : await request(`${API}/stats`);
-    if (stats) clock.sample(sentMs, stats.now_ms, performance.timeOrigin + performance.now());
-  } catch (error) {
-    if (!(error instanceof Problem)) throw error; // the list tells that the api is away
-  }
-  setTimeout(readClock, CLOCK_MS);
-}
-
 const times = {
   paint() {
-    const [serverMs, pageMs] = [clock.now(), performance.now()];
+    const [serverMs, pageMs] = [clocks.live.now(), performance.now()];
     board.paintTimes(serverMs, pageMs);
     detail?.paintTimes(serverMs, pageMs);
   },
 };
 
 history.scrollRestoration = "manual";
-addEventListener("popstate", readAddress);
+// "Skip to the content" changes the address too, and nothing of what is shown.
+addEventListener("popstate", () => location.search !== search && readAddress());
 document.addEventListener("click", followLink);
 setInterval(() => painter.request(times), TICK_MS);
 readAddress();
 readKinds();
-readClock();
+clocks.start();

@@ -1,17 +1,7 @@
 /** The state of a connection in words. */
 
 import { h, setAttribute, setText } from "../hub/dom.js";
-
-/** @type {Record<string, string>} */
-const WORDS = {
-  idle: "No connection needed",
-  connecting: "Connecting",
-  live: "Live",
-  waiting: "Connection lost",
-  offline: "Disconnected",
-  ended: "Complete",
-  failed: "Refused",
-};
+import { streamState } from "../hub/words.js";
 
 /**
  * An element and what shows a state in it. `message` says more, where there is more to say than the state.
@@ -27,7 +17,7 @@ export function socketBadge(what = "Updates") {
     /** @param {string} state  @param {string} message */
     show(state, message) {
       setAttribute(badge, "data-state", state === "idle" ? null : state);
-      setText(badge, WORDS[state] ?? state);
+      setText(badge, state === "idle" ? "No connection needed" : streamState(state));
       setText(more, state === "waiting" || state === "failed" ? `${message}.` : "");
     },
   };

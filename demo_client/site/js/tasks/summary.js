@@ -1,9 +1,9 @@
 /** Above the list: how many of its tasks are in which state, the updates of all, and the socket that brings them. */
 
 import { h, setText } from "../hub/dom.js";
-import { STATES } from "./address.js";
+import { TASK_STATES, taskState } from "../hub/words.js";
 import { socketBadge } from "./socket-badge.js";
-import { capital, rate } from "./words.js";
+import { rate } from "./words.js";
 
 /** @typedef {import("./followed-tasks.js").FollowedTasks} FollowedTasks */
 /** @typedef {import("./task-record.js").TaskRecord} TaskRecord */
@@ -12,7 +12,7 @@ import { capital, rate } from "./words.js";
 export class Summary {
   #tasks;
   #listed;
-  #counts = new Map(STATES.map((state) => [state, h("dd", { class: "number" }, "0")]));
+  #counts = new Map(TASK_STATES.map((/** @type {string} */ state) => [state, h("dd", { class: "number" }, "0")]));
   #rate = h("dd", { class: "number" }, "0");
   #followed = h("span", { class: "small quiet" });
   #badge = socketBadge("Socket of all tasks");
@@ -30,7 +30,7 @@ export class Summary {
       { type: "button", class: "small", hidden: true, onclick: () => tasks.connectAgain() },
       "Connect again",
     );
-    const counts = [...this.#counts].map(([state, count]) => pair(capital(state), count, state));
+    const counts = [...this.#counts].map(([state, count]) => pair(taskState(state), count, state));
     this.element = h(
       "div",
       { class: "summary" },

@@ -134,12 +134,14 @@ export class TaskDetail {
   /** @param {Problem} problem */
   #fail(problem) {
     if (problem.status === 404 || problem.status === 422) {
+      this.#history?.tell("failed", "There is no such task");
       this.#refuse(
         "No such task",
         "There is no task with this id. It may be of another installation, or its data was deleted.",
       );
       return;
     }
+    this.#history?.tell("waiting", "The events cannot be read yet");
     this.#say(`${whyNot(problem)} It is asked again every few seconds.`);
     setTimeout(() => !this.#closed && this.#load(), AGAIN_MS);
   }

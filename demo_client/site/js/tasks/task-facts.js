@@ -2,7 +2,8 @@
 
 import { h, setAttribute, setText } from "../hub/dom.js";
 import { ago, dateTime, duration, NONE } from "../hub/format.js";
-import { capital, progressOf, rate, remarkOf } from "./words.js";
+import { taskState } from "../hub/words.js";
+import { progressOf, rate, remarkOf } from "./words.js";
 
 /** @typedef {import("./task-record.js").TaskRecord} TaskRecord */
 
@@ -39,7 +40,7 @@ export class TaskFacts {
   paint() {
     const record = this.#record;
     const { state, attempt, seq, createdMs, startedMs, endedMs } = record;
-    setText(this.#badge, capital(state));
+    setText(this.#badge, taskState(state));
     setAttribute(this.#badge, "data-state", state);
     const { ratio, percent, steps } = progressOf(record);
     if (this.#bar.value !== (ratio ?? 0)) this.#bar.value = ratio ?? 0;

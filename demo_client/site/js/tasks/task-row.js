@@ -2,8 +2,9 @@
 
 import { h, setAttribute, setText } from "../hub/dom.js";
 import { ago, dateTime, NONE } from "../hub/format.js";
+import { taskState } from "../hub/words.js";
 import { formatAddress, NEWEST, shortId } from "./address.js";
-import { capital, progressOf, rate, remarkOf, shortTime } from "./words.js";
+import { progressOf, rate, remarkOf, shortTime } from "./words.js";
 
 /** @typedef {import("./task-record.js").TaskRecord} TaskRecord */
 
@@ -62,7 +63,7 @@ export class TaskRow {
 
   paint() {
     const record = this.#record;
-    setText(this.#badge, capital(record.state));
+    setText(this.#badge, taskState(record.state));
     setAttribute(this.#badge, "data-state", record.state);
     const { ratio, percent, steps } = progressOf(record);
     if (this.#bar.value !== (ratio ?? 0)) this.#bar.value = ratio ?? 0;

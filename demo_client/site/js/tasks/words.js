@@ -63,12 +63,3 @@ export function rate(perSecond) {
 export function whyNot({ status, message }) {
   return status === 0 || status >= 500 ? "The api does not answer." : message;
 }
-
-/**
- * An adjective with its first letter raised: the states are lower case on the wire.
- *
- * @param {string} state
- */
-export function capital(state) {
-  return state.charAt(0).toUpperCase() + state.slice(1);
-}
