@@ -6,6 +6,7 @@ import asyncio
 import re
 from typing import Final
 
+import psutil
 import pytest
 from playwright.async_api import Locator, Page, expect
 
@@ -124,6 +125,24 @@ async def test_every_digit_arrives_although_the_api_is_killed_meanwhile(page: Pa
     await expect_all_the_same(page, clients=2, digits=160)
 
 
+async def test_an_api_that_stands_still_does_not_look_healthy(page: Page, stack: Run, watch: Watch) -> None:
+    """It keeps its connections, so nothing but the silence tells."""
+    allow_an_outage_of_the_api(watch)
+    await visit(page, f"/pi?{_LONG}")
+    await start(page)
+    await expect(digits_of(page, 1, "event-driven")).to_contain_text("3.14")
+    api = psutil.Process(stack.pids_of("api-1")[-1])
+    api.suspend()
+    try:
+        await expect(client_of(page, 1, "Event-driven")).to_contain_text(re.compile(r"none for \d+"))
+        await expect(client_of(page, 1, "Polling")).not_to_contain_text("none for")
+    finally:
+        api.resume()
+    await expect_all_the_same(page, clients=2, digits=160)
+    await page.get_by_role("link", name="see the scoreboard").click()
+    await expect(page.get_by_role("heading", name="Scoreboard")).to_be_in_viewport()
+
+
 async def test_a_run_cannot_begin_while_the_api_is_away_and_the_page_says_so(
     page: Page, stack: Run, watch: Watch, screenshot: Screenshot
 ) -> None:
@@ -133,7 +152,7 @@ async def test_a_run_cannot_begin_while_the_api_is_away_and_the_page_says_so(
         await start(page)
         alert = page.get_by_role("alert")
         await expect(alert).to_contain_text("The api cannot be reached; try again.")
-        await expect(alert).to_contain_text("your parameters are kept.")
+        await expect(alert).to_contain_text("Your parameters are kept.")
         await screenshot("pi-api-away")
     await expect(page.get_by_label("Digits", exact=True)).to_have_value("20")
     await asyncio.to_thread(stack.wait_until_served)

@@ -74,7 +74,7 @@ function tableOf(live, poll) {
   const total = (/** @type {Result} */ { total, truncated }) =>
     `${count(total)}${truncated ? " (the limit; there are more)" : ""}`;
   const terms = Object.keys(known.counts).map((term) =>
-    line(h("span", { class: "term" }, "“", term, "”"), ({ counts }) => count(counts[term])),
+    line(h("span", { class: "term" }, "“", h("bdi", {}, term), "”"), ({ counts }) => count(counts[term])),
   );
   return [
     h(

@@ -1,7 +1,7 @@
 /** One client as the page shows it: a card, or among many a row, of the same parts. */
 
 import { h, setAttribute, setText } from "../hub/dom.js";
-import { count, duration, NONE } from "../hub/format.js";
+import { count, duration, NONE, seconds } from "../hub/format.js";
 import { CUT_MS, SIDE_NAMES, several, streamState } from "../hub/words.js";
 import { Continuity } from "./continuity.js";
 import { allDigits, lastDigits, newestDigits } from "./digits.js";
@@ -102,6 +102,20 @@ export class ClientView {
     }
     if (news.length && (follower.state === "live" || follower.done)) this.#noteResumption();
     this.#showState(follower);
+  }
+
+  /**
+   * Say for how long nothing has come, when that is longer than it should: the last age alone would look healthy, and a
+   * server that stands still does not close its connections.
+   *
+   * @param {number} nowMs  by the clock of the side's service
+   * @param {number} patienceMs
+   */
+  watch(nowMs, patienceMs) {
+    const { done = true, state = "", appliedAtMs = null } = this.#follower ?? {};
+    if (done || state !== "live" || appliedAtMs === null) return;
+    const silentMs = nowMs - appliedAtMs;
+    if (silentMs > patienceMs) setText(this.#age, `none for ${seconds(silentMs)}`);
   }
 
   /** Nothing more is shown: the run was stopped. */

@@ -107,6 +107,16 @@ export class RunForm {
     setText(this.#length, `${seconds(elapsedMs)} of about ${seconds(this.#expectedMs)}`);
   }
 
+  /**
+   * How a run has ended, and the way to what came of it, which is far below.
+   *
+   * @param {string} text
+   * @param {string} address  of the place on this page
+   */
+  showEnding(text, address) {
+    this.#length.replaceChildren(`${text} · `, h("a", { href: address }, "see the scoreboard"));
+  }
+
   /** @param {import("../hub/run-buttons.js").Phase} phase */
   showPhase(phase) {
     this.#buttons.show(phase);

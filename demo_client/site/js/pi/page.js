@@ -7,7 +7,7 @@ import { LoadMonitor, total } from "../hub/load.js";
 import { Painter } from "../hub/painter.js";
 import { Problem } from "../hub/services.js";
 import { announce, startShell } from "../hub/shell.js";
-import { pollingWords, SIDE_NAMES, sentence, several } from "../hub/words.js";
+import { pollingWords, SIDE_NAMES, SIDES, sentence, several } from "../hub/words.js";
 import { Charts } from "./charts.js";
 import { figuresOf, missingCpu, verdictOn } from "./figures.js";
 import { RunForm } from "./form.js";
@@ -16,6 +16,9 @@ import { Run } from "./run.js";
 import { notesOn, Scoreboard } from "./scoreboard.js";
 import { SideView } from "./side-view.js";
 import { verify } from "./verification.js";
+
+/** Beside the pauses of a task, what a busy machine may keep a client waiting. */
+const SILENCE_MS = 3_000;
 
 /** @typedef {import("./parameters.js").Parameters} Parameters */
 
@@ -154,6 +157,7 @@ class PiPage {
     });
     this.#charts.tell();
     this.#form.showPhase("idle");
+    this.#form.showEnding(`${how} after ${seconds(run.duration)}`, "#scoreboard");
     announce(how === "Stopped" ? "The run was stopped." : `The run has ended. ${verdict}`);
   }
 
@@ -221,6 +225,16 @@ class PiPage {
     this.#sides.live.showSample(sample.live);
     this.#sides.poll.showSample(sample.poll);
     this.#showTasks();
+    this.#watchClients();
+  }
+
+  /** Two digits may lie as far apart as the longest pause, in which both sides say nothing. */
+  #watchClients() {
+    const patienceMs = SILENCE_MS + 2 * (this.#run?.parameters.paceMs[1] ?? 0);
+    for (const side of SIDES) {
+      const nowMs = this.#load.clocks[side].now();
+      for (const client of this.#sides[side].clients) client.watch(nowMs, patienceMs);
+    }
   }
 
   #showTasks() {
@@ -258,7 +272,7 @@ class PiPage {
       if (name) errors[name] = sentence(message);
     }
     this.#form.showErrors(errors);
-    this.#form.showProblem(`${error.message} No run was started; your parameters are kept.`);
+    this.#form.showProblem(`${error.message} Your parameters are kept.`);
   }
 }
 
