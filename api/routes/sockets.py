@@ -10,6 +10,10 @@ from typing import Any, Final
 from api.live.ending import end
 
 GOING_AWAY: Final = 4001
+_SLICE: Final = 250
+_SLICE_S: Final = 0.1
+"""2,500 followers a second: each that comes back costs another replica some 2 ms, so all at once would be a storm."""
+_FAREWELL_S: Final = 0.5
 
 
 class Sockets:
@@ -37,13 +41,28 @@ class Sockets:
             self._senders.discard(sender)
 
     async def drain(self, timeout_s: float) -> None:
-        """Have every socket closed with GOING_AWAY, and wait until they are."""
+        """Have every socket closed with GOING_AWAY, some at a time, and wait until they are.
+
+        At the end of the time the rest is told at once.
+        """
         if not self.draining:
             self.goodbye.set_result(None)
+        told = list(self._senders)
+        if not told:
+            return
         try:
             async with asyncio.timeout(timeout_s):
+                for start in range(0, len(told), _SLICE):
+                    for sender in told[start : start + _SLICE]:
+                        sender.cancel()
+                    if start + _SLICE < len(told):
+                        await asyncio.sleep(_SLICE_S)
+                await asyncio.wait(told, timeout=_FAREWELL_S)  # to be cancelled again would cut the farewell short
                 await end(*self._senders)
         except TimeoutError:
+            for sender in self._senders:
+                if not sender.cancelling():
+                    sender.cancel()
             return  # what is left is a peer that does not answer; its connection ends with the process
 
     def __len__(self) -> int:

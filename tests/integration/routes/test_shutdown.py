@@ -36,8 +36,9 @@ def leaving(routes_system: System) -> Iterator[Api]:
 
 
 @pytest.fixture
-def task(leaving: Api) -> dict[str, Any]:
-    """One that waits for a minute."""
+def task(leaving: Api, api: Api) -> dict[str, Any]:
+    """One that waits for a minute, at the worker that `api` has too."""
+    assert api.running
     with httpx.Client(base_url=leaving.url) as http:
         return submit(http, delay_s=60)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import ExitStack
 from uuid import UUID
 
 import pytest
@@ -42,6 +43,28 @@ async def test_a_drain_ends_every_sender_and_says_goodbye() -> None:
         assert sockets.draining
         assert sockets.goodbye.done()
     assert len(sockets) == 0
+
+
+async def test_a_drain_of_many_tells_some_at_a_time_and_the_rest_when_its_time_is_over() -> None:
+    sockets = Sockets()
+    senders = [asyncio.create_task(sleep_for_ever()) for _ in range(1_000)]
+    with ExitStack() as stack:
+        for sender in senders:
+            stack.enter_context(sockets.open(sender))
+        draining = asyncio.create_task(sockets.drain(5))
+        await asyncio.wait(senders, return_when=asyncio.FIRST_COMPLETED)
+        assert 0 < sum(sender.done() for sender in senders) < len(senders)
+        await draining
+    assert all(sender.cancelled() for sender in senders)
+
+    late = [asyncio.create_task(sleep_for_ever()) for _ in range(1_000)]
+    other = Sockets()
+    with ExitStack() as stack:
+        for sender in late:
+            stack.enter_context(other.open(sender))
+        await other.drain(0.05)
+        await asyncio.wait(late, timeout=5)
+    assert all(sender.cancelled() for sender in late)
 
 
 async def test_a_socket_that_comes_during_the_drain_is_ended_too() -> None:
