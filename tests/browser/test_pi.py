@@ -254,8 +254,9 @@ async def test_a_run_that_is_stopped_while_it_starts_leaves_no_task_behind(page:
     await visit(page, f"/pi?{_LONG}")
     cancelled: list[str] = []
     page.on("request", lambda request: cancelled.append(request.url) if request.url.endswith("/cancel") else None)
-    async with delayed(page, "**/api/tasks"):
+    async with delayed(page, "**/api/tasks") as held, asyncio.timeout(30):
         await start(page)
+        await held.wait()  # stopped before, it would have no tasks to cancel
         await page.get_by_role("button", name="Stop", exact=True).click()
         await expect(page.get_by_role("button", name="Stop", exact=True)).to_be_disabled()
     await expect(page.get_by_role("button", name="Run", exact=True)).to_be_enabled()

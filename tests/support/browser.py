@@ -143,17 +143,18 @@ async def pretend_hidden(page: Page, *, hidden: bool) -> None:
 
 
 @asynccontextmanager
-async def delayed(page: Page, pattern: str) -> AsyncIterator[None]:
-    """Meanwhile the requests that match are held back; then they are sent."""
-    release = asyncio.Event()
+async def delayed(page: Page, pattern: str) -> AsyncIterator[asyncio.Event]:
+    """Meanwhile the requests that match are held back; then they are sent. The event says that there is one."""
+    held, release = asyncio.Event(), asyncio.Event()
 
     async def hold(route: Route) -> None:
+        held.set()
         await release.wait()
         await route.continue_()
 
     await page.route(pattern, hold)
     try:
-        yield
+        yield held
     finally:
         release.set()
 
