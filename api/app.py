@@ -19,6 +19,7 @@ from api.dispatch.attempts import Attempts
 from api.dispatch.broker import Broker
 from api.dispatch.dispatcher import Dispatcher
 from api.dispatch.sweeper import Sweeper
+from api.dispatch.unreached import Unreached
 from api.live.ending import end
 from api.live.hub import Hub
 from api.live.reader import HistoryUnavailable, Position, Reader
@@ -94,7 +95,8 @@ async def _start(stack: AsyncExitStack, settings: ApiSettings, kinds: Registry) 
     stack.callback(broker.close)
     attempts = Attempts(task_log)
     dispatcher = Dispatcher(store, task_log, attempts, broker, queue_limit=settings.queue_limit)
-    sweeper = Sweeper(SweepStore(engine), store, task_log, attempts, dispatcher, broker, kinds)
+    unreached = Unreached(redis, settings.partitions)
+    sweeper = Sweeper(SweepStore(engine), store, task_log, unreached, attempts, dispatcher, broker, kinds)
     await _background(stack, sweeper.run(), "sweeper")
     hub = Hub(live_redis, partitions=settings.partitions, queue_bytes=settings.follower_queue_bytes)
     await _background(stack, hub.run(), "hub")
@@ -152,7 +154,7 @@ def _readiness(
         await redis.ping()
 
     async def live() -> str | None:
-        return None if hub.healthy() else "the live connection was not read for a while"
+        return None if hub.healthy() else "live delivery has not heard a server for a while"
 
     async def projecting() -> str | None:
         status = projection.status()

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Final
 from uuid import UUID
 
 import structlog
@@ -24,6 +25,9 @@ from protocol.events import LiveMessage
 from protocol.keys import TaskKeys, partition_of
 
 log = structlog.get_logger(__name__)
+
+_SILENT_S: Final = 10.0
+"""A link that works hears its server every second or two."""
 
 
 @dataclass(slots=True)
@@ -55,20 +59,26 @@ class Hub:
         """By partition."""
         for lane in lanes(nodes, range(partitions)):
             self._links |= dict.fromkeys(lane, Link(nodes, lane[0], self._receive, self._reconnected))
+        self._all = set(self._links.values())
         self.counters = HubCounters()
 
     async def run(self) -> None:
         """Forward until cancelled. A lost connection is made again; its followers are told to resync."""
-        running = [asyncio.create_task(link.run()) for link in set(self._links.values())]
+        running = [asyncio.create_task(link.run()) for link in self._all]
         try:
-            await asyncio.wait(running)
+            await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)  # none ends by itself
         finally:
             await end(*running)
 
-    def healthy(self, within_s: float = 10.0) -> bool:
-        """Whether a connection was read within the last `within_s`; on a cluster one node may be away."""
+    def healthy(self) -> bool:
+        """Whether any server is heard; on a cluster one node may be away."""
+        return self.silent_links < len(self._all)
+
+    @property
+    def silent_links(self) -> int:
+        """Connections whose server was not heard for 10 s: followers of its tasks may miss what is new."""
         now = asyncio.get_running_loop().time()
-        return any(link.beat is not None and now - link.beat <= within_s for link in self._links.values())
+        return sum(link.beat is None or now - link.beat > _SILENT_S for link in self._all)
 
     @property
     def subscriptions(self) -> int:

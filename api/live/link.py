@@ -16,6 +16,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from api.live.ending import end
 from protocol.async_nodes import AsyncNodes
@@ -24,6 +25,8 @@ from protocol.keys import hub
 log = structlog.get_logger(__name__)
 
 _POLL_S: Final = 1.0
+_SILENT_POLLS: Final = 5
+"""Without an answer to a PING after any of them, the node hangs, or is out of reach: TCP would notice after minutes."""
 _FIRST_BACKOFF_S: Final = 0.05
 _LAST_BACKOFF_S: Final = 2.0
 _YIELD_EVERY: Final = 64
@@ -47,7 +50,7 @@ class Link:
         self._left: Counter[bytes] = Counter()
         """Ends of subscriptions that were asked for and not yet confirmed."""
         self.beat: float | None = None
-        """When the connection was last read, by the event loop's clock."""
+        """When the server was last heard, by the event loop's clock."""
 
     def want(self, channel: bytes) -> None:
         """Subscribe soon. Nothing is sent here, so that whoever is cancelled breaks off nothing: `run` does it."""
@@ -63,24 +66,30 @@ class Link:
         """Receive until cancelled."""
         backoff_s = _FIRST_BACKOFF_S
         while True:
+            before = self.beat
             try:
-                pubsub: Any
-                async with self._nodes.at(self._idle) as redis, redis.pubsub() as pubsub:
-                    self._changed.clear()
-                    self._left.clear()
-                    await pubsub.ssubscribe(self._idle, *self._wanted)
-                    # Errors are raised as they are. By itself the connection would be made again in the middle of one,
-                    # while the other task uses it too; it is given up as a whole instead.
-                    pubsub.connection.retry = Retry(NoBackoff(), 0, supported_errors=())
-                    backoff_s = _FIRST_BACKOFF_S
-                    await _until_one_ends(self._forward(pubsub), self._tell(pubsub))
+                await self._receive_all()
             except (RedisError, OSError) as error:
                 self._lost()
                 log.warning("Live connection lost", action="live_lost", reason=f"{type(error).__name__}: {error}")
             except Exception:  # a supervisor: one bad answer must not end live delivery
                 log.exception("Link failed", action="link_failed")
+            if self.beat != before:
+                backoff_s = _FIRST_BACKOFF_S
             await asyncio.sleep(backoff_s)
             backoff_s = min(backoff_s * 2, _LAST_BACKOFF_S)
+
+    async def _receive_all(self) -> None:
+        """Of one connection, until it is lost."""
+        pubsub: Any
+        async with self._nodes.at(self._idle) as redis, redis.pubsub() as pubsub:
+            self._changed.clear()
+            self._left.clear()
+            await pubsub.ssubscribe(self._idle, *self._wanted)
+            # Errors are raised as they are. By itself the connection would be made again in the middle of one, while
+            # the other task uses it too; it is given up as a whole instead.
+            pubsub.connection.retry = Retry(NoBackoff(), 0, supported_errors=())
+            await _until_one_ends(self._forward(pubsub), self._tell(pubsub))
 
     def _change(self, channel: bytes) -> None:
         self._changed.add(channel)
@@ -101,22 +110,34 @@ class Link:
                 await pubsub.sunsubscribe(*left)
 
     async def _forward(self, pubsub: Any) -> None:
-        count = 0
+        count = silent = 0
         while True:
             message = await pubsub.get_message(timeout=_POLL_S)
-            self.beat = asyncio.get_running_loop().time()
             if message is None:
+                silent += 1
+                await self._probe(pubsub, silent)
                 continue
-            channel = message["channel"]
-            if message["type"] == "smessage":
-                self._receive(channel, message["data"])
-            elif message["type"] == "ssubscribe":
-                self._receive(channel, None)
-            elif message["type"] == "sunsubscribe":
-                self._ended(channel)
+            silent = 0
+            self.beat = asyncio.get_running_loop().time()
+            self._take(message)
             count += 1
             if count % _YIELD_EVERY == 0:
                 await asyncio.sleep(0)
+
+    async def _probe(self, pubsub: Any, silent: int) -> None:
+        """Ask for a sign of life. Polls are counted and not seconds: this process may have stood still itself."""
+        if silent > _SILENT_POLLS:
+            raise RedisTimeoutError(f"no answer to {_SILENT_POLLS} PINGs")
+        await pubsub.ping()
+
+    def _take(self, message: dict[str, Any]) -> None:
+        channel = message["channel"]
+        if message["type"] == "smessage":
+            self._receive(channel, message["data"])
+        elif message["type"] == "ssubscribe":
+            self._receive(channel, None)
+        elif message["type"] == "sunsubscribe":
+            self._ended(channel)
 
     def _ended(self, channel: bytes) -> None:
         """The server has ended a subscription. Raises redis.ConnectionError when nobody had asked for that."""

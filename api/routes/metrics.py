@@ -31,6 +31,8 @@ class ServiceCollector(Collector):
         projection = parts.projection.status()
         yield GaugeMetricFamily("api_sockets", "Open WebSockets.", len(parts.sockets))
         yield GaugeMetricFamily("api_subscriptions", "Followers of this process.", parts.live.hub.subscriptions)
+        silent = "Connections for live delivery whose server was not heard for 10 s."
+        yield GaugeMetricFamily("api_live_silent_links", silent, parts.live.hub.silent_links)
         yield GaugeMetricFamily("api_projection_healthy", "Whether both loops move.", float(projection.healthy))
         lag = GaugeMetricFamily("api_projection_lag_entries", "Entries that are not rows yet.", labels=["partition"])
         for partition, entries in projection.lag.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -43,7 +43,8 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
         yield Pair(made, made.nodes[1], replica)
 
 
-async def test_tasks_go_on_at_the_replica_that_takes_over(pair: Pair) -> None:
+@pytest.mark.parametrize("lose", [ClusterNode.kill, ClusterNode.pause], ids=["killed", "hangs"])
+async def test_tasks_go_on_at_the_replica_that_takes_over(pair: Pair, lose: Callable[[ClusterNode], None]) -> None:
     api_nodes = connect_all(pair.cluster.url, "tests-api", retries=0)
     api = AsyncLog(api_nodes, partitions=PARTITIONS)
     with closing(connect(pair.cluster.url, "tests-worker", max_connections=8)) as nodes:
@@ -58,7 +59,7 @@ async def test_tasks_go_on_at_the_replica_that_takes_over(pair: Pair) -> None:
             assert await subscription.take(LONG_S) is not None
             await until_so(lambda: replicated(pair, own.task), within_s=LONG_S)
 
-            pair.primary.kill()
+            lose(pair.primary)
             emitter.chunk("during")
             await until_so(lambda: pair.replica.call("ROLE")[0] == b"master", within_s=LONG_S)
 

@@ -93,3 +93,33 @@ async def test_followers_of_tasks_on_a_lost_node_resync_when_it_is_back_and_othe
         world.cluster.revive()
 
         assert (await take(away)).resync
+
+
+async def test_followers_of_tasks_on_a_node_that_hangs_resync_when_it_goes_on_and_others_notice_nothing(
+    world: World, hub: Hub
+) -> None:
+    hanging, other = world.cluster.nodes[:2]
+    there, here = world.claim(world.task_on(hanging)), world.claim(world.task_on(other))
+    async with AsyncExitStack() as stack:
+        away, near = [await following(hub, stack, own.task) for own in (there, here)]
+
+        hanging.pause()
+        await until_so(lambda: hub.counters.reconnects > 0, within_s=SOON_S)
+        await hears(world, here, 1, near)
+        hanging.resume()
+
+        assert (await take(away)).resync
+        await hears(world, there, 1, away)
+
+
+async def test_a_node_that_is_silent_is_counted_until_it_is_heard_again(world: World, hub: Hub) -> None:
+    await until_so(lambda: hub.silent_links == 0, within_s=SOON_S)
+    gone = world.cluster.nodes[0]
+    links = len(world.cluster.partitions_of(gone))
+
+    gone.kill()
+
+    await until_so(lambda: hub.silent_links == links, within_s=SOON_S)
+    assert hub.healthy()
+    world.cluster.revive()
+    await until_so(lambda: hub.silent_links == 0, within_s=SOON_S)

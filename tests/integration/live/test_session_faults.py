@@ -17,7 +17,6 @@ from local.servers import Valkey
 from protocol.cursor import Cursor
 from tests.integration.live.conftest import replica
 from tests.support.frames import Follower, controls, cursor, hello, seqs, whole
-from tests.support.waiting import until_so
 from tests.support.writer import Writer
 
 
@@ -73,7 +72,6 @@ async def test_a_server_that_stalls_for_longer_than_the_patience_ends_a_session_
             with pytest.raises(LiveUnavailable):
                 await whole(made.live, writer.task)
             valkey_server.start()
-            await until_so(lambda: made.hub.healthy(within_s=2))
             writer.finish()
             ended = await follower.to_the_end()
 
