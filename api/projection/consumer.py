@@ -1,8 +1,9 @@
 """The projection of one replica: from the consumer group to rows, at least once and with the effect of once.
 
-Two supervised loops. *read* reads, batches and writes; while it writes it does not read, so that little more than a
-batch is all it holds. *maintain* trims the streams and measures the lag. An entry is acknowledged after the commit of
-its events. When the process dies before, the entry stays pending, and whoever is alive claims it.
+Three supervised loops. *read* reads, batches and writes; while it writes it does not read, so that little more than a
+batch is all it holds. *hold* keeps that from being claimed by others while a write takes long. *maintain* trims the
+streams and measures the lag. An entry is acknowledged after the commit of its events. When the process dies before, the
+entry stays pending, and whoever is alive claims it.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ _FIRST_ENTRY_BYTES: Final = 64 * 1024.0
 class Projection:
     """Reads `partitions` as `consumer` of `group` and hands what they change to `apply`. `redis` must not decode.
 
-    The partitions are on one server; `Lanes` is for all of them, wherever they are.
+    The partitions are on one server; `Lanes` is for all of them, wherever they are. Those that share `turns`
+    commit so many at a time.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Projection:
         consumer: str,
         group: str = "projection",
         settings: ProjectionSettings | None = None,
+        turns: asyncio.Semaphore | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._set = settings or ProjectionSettings()
@@ -63,6 +66,7 @@ class Projection:
             apply,
             supervisor=self._supervisor,
             loop="read",
+            turns=turns or asyncio.Semaphore(1),
             settings=self._set,
             counters=self._counters,
             clock=clock,
@@ -74,6 +78,7 @@ class Projection:
             max_bytes=self._set.max_bytes,
             clock=clock,
         )
+        self._accepting: Sequence[Entry] = ()
         self._stopped = asyncio.Event()
         self._lag: dict[int, int] = {}
         self._entry_bytes = _FIRST_ENTRY_BYTES
@@ -86,7 +91,8 @@ class Projection:
         names = {"consumer": self._streams.consumer, "group": self._streams.group}
         log.info("Projection started", action="projection_started", **names)
         try:
-            await self._supervisor.run({"read": self._read_step, "maintain": self._maintain_step})
+            loops = {"read": self._read_step, "hold": self._hold_step, "maintain": self._maintain_step}
+            await self._supervisor.run(loops)
             await self._leave()
         finally:
             self._stopped.set()
@@ -100,7 +106,7 @@ class Projection:
                 await self._stopped.wait()
 
     def healthy(self) -> bool:
-        """Whether both loops move. A loop that waits for PostgreSQL or Redis to come back does move; see `status`."""
+        """Whether all loops move. A loop that waits for PostgreSQL or Redis to come back does move; see `status`."""
         return self._supervisor.healthy()
 
     def status(self) -> ProjectionStatus:
@@ -159,6 +165,13 @@ class Projection:
 
     async def _accept(self, entries: Sequence[Entry]) -> None:
         """Parse entries into the batch; write it when the next one does not fit, and suspicious ones alone."""
+        self._accepting = entries
+        try:
+            await self._accept_all(entries)
+        finally:
+            self._accepting = ()
+
+    async def _accept_all(self, entries: Sequence[Entry]) -> None:
         events = size = 0
         for entry in entries:
             self._counters.entries += 1
@@ -189,6 +202,19 @@ class Projection:
         except Malformed as error:
             await self._writer.bury(entry, str(error))
             return None
+
+    async def _hold_step(self) -> None:
+        """Wait; then keep all that is in hand, if a write is under way.
+
+        Waiting for a PostgreSQL that fails is no fault of the entries, and must not make dead letters of them: their
+        deliveries are counted anew. While it does not fail they keep their count, which tells what ends a process.
+        """
+        await self._supervisor.pause(self._set.hold_interval_s)
+        if self._writer.queued:
+            self._supervisor.beat("read")
+        if self._writer.batch:
+            in_hand = [*(parsed.entry for parsed in (*self._writer.batch, *self._batch)), *self._accepting]
+            await self._streams.hold(in_hand, anew=self._writer.error is not None)
 
     async def _maintain_step(self) -> None:
         """Trim, measure, wait."""

@@ -15,7 +15,6 @@ from redis.asyncio import Redis
 from api.projection.consumer import Projection
 from api.projection.status import ProjectionSettings, ProjectionStatus, together
 from api.projection.writer import Apply
-from api.storage.changes import ApplyStats, Changes
 from protocol.async_nodes import AsyncNodes, lanes, nodes_of
 
 _WRITES: Final = 3
@@ -37,20 +36,16 @@ class Lanes:
     ) -> None:
         nodes = nodes_of(redis)
         found = lanes(nodes, partitions)
-        writing = asyncio.Semaphore(_WRITES)
-
-        async def by_turns(changes: Changes) -> ApplyStats:
-            async with writing:
-                return await apply(changes)
-
+        turns = asyncio.Semaphore(_WRITES)
         self._parts = [
             Projection(
                 nodes,
-                by_turns,
+                apply,
                 partitions=lane,
                 consumer=consumer,
                 group=group,
                 settings=(settings or ProjectionSettings()).shared_by(len(found)),
+                turns=turns,
             )
             for lane in found
         ]

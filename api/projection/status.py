@@ -29,11 +29,14 @@ class ProjectionSettings:
     """How long a read waits; also how long a stop can take to be seen."""
     claim_idle_s: float = 6.0
     claim_interval_s: float = 1.0
+    hold_interval_s: float = 2.0
+    """With `interval_s` well below `claim_idle_s`: nobody takes what is in hand because a write takes long."""
     trim_interval_s: float = 1.0
     forget_interval_s: float = 600.0
     max_deliveries: int = 5
     """From this delivery on an entry is tried alone; after twice as many it is not tried any more."""
     apply_timeout_s: float = 12.0
+    """From its turn on: a commit may wait for those of other lanes."""
     first_backoff_s: float = 0.2
     last_backoff_s: float = 5.0
     stall_s: float = 30.0

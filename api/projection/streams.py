@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 CALL_TIMEOUT_S: Final = 5.0
 GONE_AFTER_MS: Final = 3_600_000
 """A consumer that has not called for an hour belongs to a process that is gone; live ones call twice a second."""
-MAX_HELD: Final = 1_000
+MAX_HELD: Final = 4_000
 """Entries a partition: more than a consumer ever has in hand."""
 _MISSING: Final = ("NOGROUP", "UNBLOCKED", "no such key")
 """What Redis says when the stream or the group is gone (UNBLOCKED: it went while a read was waiting)."""
@@ -121,18 +121,20 @@ class GroupStreams:
             claimed += [Entry(partition, key, fields, found[stream, key]) for key, fields in items(taken)]
         return claimed
 
-    async def hold(self) -> None:
-        """Keep all that this consumer has pending from being claimed by others, while it waits for PostgreSQL.
+    async def hold(self, entries: Iterable[Entry], *, anew: bool) -> None:
+        """Keep what this consumer still has pending of `entries` from being claimed by others.
 
-        Their count of deliveries begins anew: waiting is no fault of theirs, and must not make dead letters of them.
+        That is no delivery; `anew` makes their count of deliveries begin anew.
         """
+        wanted = dict(_by_stream(entries))
         pending = await self._each(
             lambda pipe, stream: pipe.xpending_range(stream, self.group, "-", "+", MAX_HELD, self.consumer)
         )
         async with self._server() as redis, redis.pipeline(transaction=False) as pipe:
             for stream, reply in pending:
-                if mine := deliveries(reply):
-                    pipe.xclaim(stream, self.group, self.consumer, 0, [*mine], retrycount=1, justid=True)
+                if mine := deliveries(reply).keys() & wanted.get(stream, ()):
+                    count = 1 if anew else None
+                    pipe.xclaim(stream, self.group, self.consumer, 0, [*mine], retrycount=count, justid=True)
             await pipe.execute(raise_on_error=False)  # a group that is gone has nothing to hold; reading makes it again
 
     async def ack(self, entries: Iterable[Entry]) -> int:

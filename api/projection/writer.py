@@ -1,5 +1,6 @@
 """Commit, then acknowledge, around the entries that PostgreSQL does not take.
 
+- It is the turn of other lanes: the batch waits. That is no failure, and their time-outs bound it.
 - PostgreSQL cannot be reached: the batch is kept and tried again, for as long as it takes.
 - PostgreSQL refuses a value: the batch is halved until the entry that holds it is alone; that becomes a dead letter.
 - PostgreSQL gives up a statement: the batch is halved too; an entry alone goes back to the group, and becomes a dead
@@ -9,11 +10,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 
 import structlog
-from redis.exceptions import RedisError
 
 from api.projection.entries import Entry, Parsed
 from api.projection.fold import merge
@@ -39,6 +39,7 @@ class Writer:
         *,
         supervisor: Supervisor,
         loop: str,
+        turns: asyncio.Semaphore,
         settings: ProjectionSettings,
         counters: Counters,
         clock: Callable[[], float],
@@ -47,15 +48,32 @@ class Writer:
         self._apply = apply
         self._supervisor = supervisor
         self._loop = loop
+        self._turns = turns
         self._set = settings
         self._counters = counters
         self._clock = clock
         self.error: str | None = None
         """Why the last write failed; None when it did not."""
+        self.batch: Sequence[Parsed] = ()
+        """What is being written."""
+        self.queued = False
+        """Whether it waits for its turn."""
 
     async def write(self, batch: list[Parsed]) -> None:
         """Commit and acknowledge `batch`. What a stop interrupts stays pending, and will be claimed."""
-        parts = [batch]
+        self.batch = batch
+        try:
+            await self._write_parts([batch])
+        finally:
+            self.batch = ()
+
+    async def bury(self, entry: Entry, error: str) -> None:
+        """Make a dead letter of `entry`."""
+        await self._streams.bury(entry, error)
+        self._counters.dead_letters += 1
+        log.error("Entry is a dead letter", action="dead_letter", partition=entry.partition, id=entry.id, reason=error)
+
+    async def _write_parts(self, parts: list[list[Parsed]]) -> None:
         while parts:
             part = parts.pop()
             try:
@@ -65,12 +83,6 @@ class Writer:
                 parts += await self._without_culprit(part, error)
             else:
                 await self._streams.ack(parsed.entry for parsed in part)
-
-    async def bury(self, entry: Entry, error: str) -> None:
-        """Make a dead letter of `entry`."""
-        await self._streams.bury(entry, error)
-        self._counters.dead_letters += 1
-        log.error("Entry is a dead letter", action="dead_letter", partition=entry.partition, id=entry.id, reason=error)
 
     async def _without_culprit(self, part: list[Parsed], error: StorageError) -> list[list[Parsed]]:
         """What is left to write of a part that was refused: its halves in reverse, or nothing of a single entry."""
@@ -89,11 +101,8 @@ class Writer:
         changes = merge(*(parsed.changes for parsed in part))
         backoff_s = self._set.first_backoff_s
         while True:
-            self._supervisor.beat(self._loop)
-            started = self._clock()
             try:
-                async with asyncio.timeout(self._set.apply_timeout_s):
-                    stats = await self._apply(changes)
+                await self._apply_in_turn(changes, entries=len(part))
             except (InvalidData, StatementTimedOut):
                 raise
             except (StorageError, TimeoutError) as error:
@@ -101,13 +110,21 @@ class Writer:
                 self.error = f"{type(error).__name__}: {error}"
                 log.warning("Write failed", action="write_failed", reason=self.error, entries=len(part))
             else:
-                self._written(stats, entries=len(part), took_ms=(self._clock() - started) * 1000)
                 return True
             self._supervisor.beat(self._loop)
             if await self._supervisor.pause(backoff_s):
                 return False
             backoff_s = min(backoff_s * 2, self._set.last_backoff_s)
-            await self._hold()
+
+    async def _apply_in_turn(self, changes: Changes, *, entries: int) -> None:
+        self.queued = True
+        async with self._turns:
+            self.queued = False
+            self._supervisor.beat(self._loop)
+            started = self._clock()
+            async with asyncio.timeout(self._set.apply_timeout_s):
+                stats = await self._apply(changes)
+        self._written(stats, entries=entries, took_ms=(self._clock() - started) * 1000)
 
     def _written(self, stats: ApplyStats, *, entries: int, took_ms: float) -> None:
         self.error = None
@@ -122,10 +139,3 @@ class Writer:
             log.warning("Events without a row that takes them", action="events_dropped", **facts)
         else:
             log.debug("Batch written", action="batch_written", **facts)
-
-    async def _hold(self) -> None:
-        """Keep what waits from being claimed; when Redis is away too, being claimed does no harm."""
-        try:
-            await self._streams.hold()
-        except (RedisError, OSError, TimeoutError) as error:
-            log.warning("Entries not held", action="entries_not_held", reason=str(error))

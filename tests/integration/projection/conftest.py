@@ -34,6 +34,7 @@ QUICK: Final[dict[str, Any]] = {
     "urgent_s": 0.01,
     "read_pause_s": 0.005,
     "block_s": 0.05,
+    "hold_interval_s": 0.05,
     "trim_interval_s": 0.05,
     "first_backoff_s": 0.02,
     "last_backoff_s": 0.05,

@@ -147,19 +147,33 @@ async def test_entries_that_were_deleted_meanwhile_are_not_claimed(group: GroupS
     assert [entry.id for entry in await group.claim(10, 0, alone_from=OFTEN)] == [ids[1]]
 
 
+@pytest.mark.parametrize(("anew", "deliveries"), [(False, 2), (True, 1)])
 async def test_holding_keeps_entries_from_others_and_counts_no_delivery(
-    group: GroupStreams, other: GroupStreams, redis: Redis
+    group: GroupStreams, other: GroupStreams, redis: Redis, anew: bool, deliveries: int
 ) -> None:
     ids = await add(redis, 2)
-    await read(group)
-    await group.claim(10, 0, alone_from=OFTEN)
+    held, left_alone = await read(group)
+    await redis.xclaim(STREAM, "projection", "a", 0, [*ids], idle=60_000, retrycount=2)
 
-    await group.hold()
+    await group.hold([held], anew=anew)
     pending: Any = await redis.xpending_range(STREAM, "projection", "-", "+", 10)
 
-    assert [(item["message_id"].decode(), item["times_delivered"]) for item in pending] == [(ids[0], 1), (ids[1], 1)]
-    assert max(item["time_since_delivered"] for item in pending) < 5_000
-    assert await other.claim(10, 5_000, alone_from=OFTEN) == []
+    assert [item["times_delivered"] for item in pending] == [deliveries, 2]
+    assert [entry.id for entry in await other.claim(10, 30_000, alone_from=OFTEN)] == [left_alone.id]
+
+
+async def test_what_was_acknowledged_or_taken_by_another_is_not_held(
+    group: GroupStreams, other: GroupStreams, redis: Redis
+) -> None:
+    await add(redis, 2)
+    done, taken = await read(group)
+    await group.ack([done])
+    await other.claim(10, 0, alone_from=OFTEN)
+
+    await group.hold([done, taken], anew=True)
+
+    pending: Any = await redis.xpending_range(STREAM, "projection", "-", "+", 10)
+    assert [(item["consumer"], item["message_id"].decode()) for item in pending] == [(b"b", taken.id)]
 
 
 async def test_acknowledging_counts_what_was_pending(group: GroupStreams, redis: Redis) -> None:
