@@ -66,19 +66,23 @@ class Dispatcher:
         return submitted
 
     async def dispatch(self, row: TaskRow) -> bool:
-        """Make the head if there is none, and queue the message; False when that has to wait."""
+        """As `send`; False when that has to wait."""
         try:
-            await self._tasks.create(row.id, epoch=row.epoch, seq=row.seq, attempt=row.attempt, state=row.state)
-            await self._broker.send(row.id, row.kind, row.params)
-        except (BrokerUnavailable, RedisError, OSError, TimeoutError) as error:
+            await self.send(row)
+        except (BrokerUnavailable, RedisError, OSError) as error:
             log.warning("Task not dispatched yet", action="not_dispatched", task=str(row.id), reason=str(error))
             return False
+        return True
+
+    async def send(self, row: TaskRow) -> None:
+        """Make the head if there is none, and queue the message. Raises BrokerUnavailable, RedisError and OSError."""
+        await self._tasks.create(row.id, epoch=row.epoch, seq=row.seq, attempt=row.attempt, state=row.state)
+        await self._broker.send(row.id, row.kind, row.params)
         try:
             await self._store.mark_dispatched(row.id, datetime.now(UTC))
         except StorageError as error:  # it is sent all the same; the sweeper may send it once more
             log.warning("Dispatch not noted", action="dispatch_not_noted", task=str(row.id), reason=str(error))
         log.info("Task dispatched", action="dispatched", task=str(row.id), kind=row.kind)
-        return True
 
     async def cancel(self, row: TaskRow) -> None:
         """Ask for the end of a task; one that no worker owns is ended here."""

@@ -17,7 +17,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -29,12 +29,13 @@ from redis.exceptions import RedisError
 from api.dispatch.attempts import Attempts, Opened
 from api.dispatch.broker import Broker, BrokerUnavailable
 from api.dispatch.dispatcher import Dispatcher, new_epoch
+from api.dispatch.unreached import Unreached
 from api.storage.errors import StorageError
 from api.storage.sweep import SweepStore, Unfinished
 from api.storage.tasks import TaskStore
 from protocol.events import State
 from protocol.head import Head
-from protocol.log import AsyncLog
+from protocol.log import AsyncLog, Sighting
 from workloads.registry import Kind
 
 log = structlog.get_logger(__name__)
@@ -68,6 +69,8 @@ class SweeperCounters:
     cancelled: int = 0
     dispatched: int = 0
     rebuilt: int = 0
+    unreached: int = 0
+    """Tasks that a sweep has left alone, because their Redis did not answer or refused them."""
 
 
 class Sweeper:
@@ -78,6 +81,7 @@ class Sweeper:
         sweeps: SweepStore,
         store: TaskStore,
         tasks: AsyncLog,
+        unreached: Unreached,
         attempts: Attempts,
         dispatcher: Dispatcher,
         broker: Broker,
@@ -87,6 +91,7 @@ class Sweeper:
         self._sweeps = sweeps
         self._store = store
         self._tasks = tasks
+        self._unreached = unreached
         self._attempts = attempts
         self._dispatcher = dispatcher
         self._broker = broker
@@ -96,6 +101,9 @@ class Sweeper:
         self._after: UUID | None = None
         self._noticed: dict[UUID, int] = {}
         """When a sweep first saw that a task has no head or has ended, in the Unix ms of the task's Redis."""
+        self._noticed_before: dict[UUID, int] = {}
+        """The same, as it was known when all tasks had been looked at."""
+        self._broker_is_away = False
         self.counters = SweeperCounters()
 
     async def run(self) -> None:
@@ -123,29 +131,42 @@ class Sweeper:
     async def sweep(self) -> None:
         """Look at every unfinished task once; after a sweep that was cut short, from where it was."""
         self.counters.sweeps += 1
-        noticed, self._noticed = self._noticed, {}
-        while True:
-            rows = await self._sweeps.unfinished(_PAGE, self._after)
-            if rows:
-                seen = await self._tasks.heads([row.id for row in rows])
-                for row, sighting in zip(rows, seen, strict=True):
-                    if sighting is None:
-                        continue
-                    head, now = sighting.head, sighting.now_ms
-                    if head is None or head.closed:
-                        self._noticed[row.id] = noticed.get(row.id, now)
-                    await self._look_at(row, head, now)
-                self._unseen(seen.count(None))
-                self._after = rows[-1].id
-            if len(rows) < _PAGE:
-                self._after = None
-                return
+        self._broker_is_away = False
+        if self._after is None:
+            self._noticed_before, self._noticed = self._noticed, {}
+        try:
+            while len(rows := await self._sweeps.unfinished(_PAGE, self._after)) == _PAGE:
+                await self._look_at_all(rows)
+            await self._look_at_all(rows)
+            self._after = None
+        finally:
+            servers, tasks = self._unreached.tell()
+            self.counters.failures += servers
+            self.counters.unreached += tasks
 
-    def _unseen(self, tasks: int) -> None:
-        """A node of Redis does not answer: its tasks wait, and those of the others do not."""
-        if tasks:
-            self.counters.failures += 1
-            log.warning("Redis does not answer for some tasks", action="not_looked_at", tasks=tasks)
+    async def _look_at_all(self, rows: Sequence[Unfinished]) -> None:
+        """A server of Redis that does not answer keeps its tasks waiting, and those of no other."""
+        asked = [row for row in rows if not await self._unreached.leaves(row.id)]
+        for row, sighting in zip(asked, await self._heads(asked), strict=True):
+            self._after = row.id  # whatever happens to this one, the next sweep is not stopped by it again
+            if sighting is None or await self._unreached.leaves(row.id):
+                continue
+            head, now = sighting.head, sighting.now_ms
+            if head is None or head.closed:
+                self._noticed[row.id] = self._noticed_before.get(row.id, now)
+            await self._look_at(row, head, now)
+        if rows:
+            self._after = rows[-1].id
+
+    async def _heads(self, rows: Sequence[Unfinished]) -> list[Sighting | None]:
+        tasks = [row.id for row in rows]
+        reason: Exception | None = None
+        try:
+            seen = await self._tasks.heads(tasks)
+        except (RedisError, OSError) as error:
+            reason, seen = error, [None] * len(tasks)
+        await self._unreached.asked(dict(zip(tasks, (one is not None for one in seen), strict=True)), reason)
+        return seen
 
     async def _look_at(self, row: Unfinished, head: Head | None, now_ms: int) -> None:
         try:
@@ -161,8 +182,11 @@ class Sweeper:
             else:
                 await self._open(row, head, now_ms)
         except BrokerUnavailable as error:
+            self._broker_is_away = True  # a time-out of its own for each task would end the sweep at the first few
             self.counters.failures += 1
-            log.warning("Task not looked at", action="not_looked_at", task=str(row.id), reason=str(error))
+            log.warning("Messages cannot be sent or seen", action="broker_away", reason=str(error))
+        except (RedisError, OSError) as error:
+            await self._unreached.failed(row.id, error)
 
     async def _missing(self, row: Unfinished) -> None:
         """There is no head: the task was never dispatched, or has ended and is not written yet, or Redis forgot it."""
@@ -209,7 +233,7 @@ class Sweeper:
         sent_at = max(row.dispatched_at, row.updated_at)
         kind = self._kinds.get(row.kind)
         backoff_s = kind.retry_in_s(failures) if kind is not None and failures else 0.0
-        if self._age_s(sent_at) <= self._set.lost_after_s + backoff_s:
+        if self._broker_is_away or self._age_s(sent_at) <= self._set.lost_after_s + backoff_s:
             return False
         oldest = await self._broker.oldest(row.kind)  # the queue is first in, first out
         return oldest is None or (oldest - sent_at).total_seconds() > self._set.lost_after_s
@@ -246,8 +270,9 @@ class Sweeper:
             await self._dispatch(row.id)
 
     async def _dispatch(self, task: UUID) -> None:
-        row = await self._store.get(task)
-        if row is not None and await self._dispatcher.dispatch(row):
+        row = None if self._broker_is_away else await self._store.get(task)
+        if row is not None:
+            await self._dispatcher.send(row)
             self.counters.dispatched += 1
 
     @staticmethod

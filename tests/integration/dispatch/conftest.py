@@ -15,11 +15,12 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.connections import connect
+from api.connections import connect, connect_all
 from api.dispatch.attempts import Attempts
 from api.dispatch.broker import Broker, queue_of
 from api.dispatch.dispatcher import Dispatcher
 from api.dispatch.sweeper import Sweeper, SweeperSettings
+from api.dispatch.unreached import Unreached
 from api.storage.changes import TaskRow
 from api.storage.sweep import SweepStore
 from api.storage.tasks import TaskStore
@@ -44,6 +45,7 @@ class Parts:
     dispatcher: Dispatcher
     sweeper: Sweeper
     redis: AsyncRedis
+    """The server of the messages."""
 
     async def submit(self, **params: Any) -> TaskRow:
         return await self.stored((await self.dispatcher.submit(KIND, params, None)).row.id)
@@ -71,25 +73,27 @@ async def replica(
     redis_url: str, engine: AsyncEngine, *, broker_url: str | None = None, queue_limit: int = 1_000
 ) -> AsyncIterator[Parts]:
     async with AsyncExitStack() as stack:
-        redis, queues = (connect(url, "tests", retries=0) for url in (redis_url, broker_url or redis_url))
-        for client in (redis, queues):
+        nodes = connect_all(redis_url, "tests", retries=0)
+        queues = connect(broker_url or redis_url, "tests", retries=0)
+        for client in (nodes, queues):
             stack.push_async_callback(client.aclose)
         broker = Broker(broker_url or redis_url, queues)
         stack.callback(broker.close)
-        store, log = TaskStore(engine), AsyncLog(redis, partitions=PARTITIONS)
+        store, log = TaskStore(engine), AsyncLog(nodes, partitions=PARTITIONS)
         attempts = Attempts(log)
         dispatcher = Dispatcher(store, log, attempts, broker, queue_limit=queue_limit)
         sweeper = Sweeper(
             SweepStore(engine),
             store,
             log,
+            Unreached(nodes, PARTITIONS),
             attempts,
             dispatcher,
             broker,
             {KIND: replace(load()[KIND], max_attempts=MAX_ATTEMPTS)},
             SweeperSettings(interval_s=0.01, submission_s=0.0),
         )
-        yield Parts(store, log, dispatcher, sweeper, redis)
+        yield Parts(store, log, dispatcher, sweeper, queues)
 
 
 @pytest.fixture
