@@ -18,9 +18,9 @@ from typing import Any, ClassVar, Final
 import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from api.routes.close_codes import NO_PONG
 from api.routes.services import Services
 
-NO_PONG: Final = 4012
 _LINGER_S: Final = 30.0
 _HIGH_WATER: Final = 64 * 2**10
 _GOODBYE_S: Final = 5.0

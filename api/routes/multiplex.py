@@ -21,9 +21,9 @@ from api.live.ending import end
 from api.live.errors import LiveUnavailable, SessionEnded, TooSlow
 from api.live.session import Live
 from api.live.subscription import Budget
+from api.routes.close_codes import BAD_REQUEST, GOING_AWAY, INTERNAL, TOO_SLOW
 from api.routes.services import ServicesDep
-from api.routes.sockets import GOING_AWAY
-from api.routes.websocket import BAD_REQUEST, INTERNAL, close
+from api.routes.websocket import close
 from protocol.cursor import Cursor, InvalidCursor
 
 log = structlog.get_logger(__name__)
@@ -99,11 +99,11 @@ class _Connection:
             await close(self._websocket, BAD_REQUEST, str(error))
         except TooSlow as error:
             self._slow = True
-            await close(self._websocket, TooSlow.close_code, str(error))
+            await close(self._websocket, TOO_SLOW, str(error))
         except WebSocketDisconnect:
             return
         except asyncio.CancelledError:
-            code = TooSlow.close_code if self._slow else GOING_AWAY
+            code = TOO_SLOW if self._slow else GOING_AWAY
             reason = "too slow" if self._slow else "the server is going away"
             await close(self._websocket, code, f"{reason}: resume after the last events received")
         except Exception:  # the client is told and the process goes on; the log has the reason

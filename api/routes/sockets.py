@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from api.live.ending import end
 
-GOING_AWAY: Final = 4001
 _SLICE: Final = 250
 _SLICE_S: Final = 0.1
 """2,500 followers a second: each that comes back costs another replica some 2 ms, so all at once would be a storm."""

@@ -13,6 +13,7 @@ from uuid import UUID
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, create_model
 from pydantic_core import PydanticCustomError
 
+from api.routes.event_views import ChunkEvent, ErrorView, Gap, ProgressView, ResultEvent, StatusEvent
 from api.storage.changes import TaskRow
 from protocol.events import State
 from workloads.registry import Kind, Registry
@@ -21,23 +22,6 @@ MAX_NODES: Final = 10_000
 """Keys and items in the body of a submission, at all depths."""
 MAX_LISTED: Final = 1_000
 """Characters of a string in the params of a task in a list."""
-
-
-class ProgressView(BaseModel):
-    """How far a task is; `ratio` is between 0 and 1, null when the total is not known."""
-
-    current: float
-    total: float | None = None
-    ratio: float | None = None
-    message: str | None = None
-    metrics: dict[str, Any] | None = None
-
-
-class ErrorView(BaseModel):
-    """Why a task failed."""
-
-    type: str
-    message: str
 
 
 class LinksView(BaseModel):
@@ -137,7 +121,7 @@ class EventPage(BaseModel):
     epoch: str
     seq: int
     resumed: bool
-    events: list[dict[str, Any]]
+    events: list[StatusEvent | ChunkEvent | ResultEvent | Gap]
     next: str | None
 
 

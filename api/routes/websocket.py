@@ -13,18 +13,14 @@ from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketDisconnect, WebSocketDisconnected
 
 from api.live.ending import end
-from api.live.errors import SessionEnded, TooSlow
+from api.live.errors import SessionEnded
 from api.live.session import Live
+from api.routes.close_codes import BAD_REQUEST, DONE, GOING_AWAY, INTERNAL, NO_SUCH_TASK, TOO_SLOW
 from api.routes.services import ServicesDep
-from api.routes.sockets import GOING_AWAY
 from protocol.cursor import Cursor, InvalidCursor
 
 log = structlog.get_logger(__name__)
 
-DONE: Final = 1000
-INTERNAL: Final = 1011
-NO_SUCH_TASK: Final = 4504
-BAD_REQUEST: Final = 4509
 _MAX_REASON: Final = 120
 """A close frame holds 125 bytes: two for the code, the rest for the reason in UTF-8."""
 
@@ -78,7 +74,7 @@ async def _send(websocket: WebSocket, live: Live, task: UUID, cursor: Cursor | N
     assert this is not None
 
     def overflowed() -> None:
-        farewell.code, farewell.reason = TooSlow.close_code, "too slow: resume after the last event received"
+        farewell.code, farewell.reason = TOO_SLOW, "too slow: resume after the last event received"
         this.cancel()
 
     try:
