@@ -99,7 +99,9 @@ async def _start(stack: AsyncExitStack, settings: ApiSettings, kinds: Registry) 
     sweeper = Sweeper(SweepStore(engine), store, task_log, unreached, attempts, dispatcher, broker, kinds)
     await _background(stack, sweeper.run(), "sweeper")
     hub = Hub(live_redis, partitions=settings.partitions, queue_bytes=settings.follower_queue_bytes)
+    live = Live(hub, Reader(task_log, _ArchiveHistory(engine)))
     await _background(stack, hub.run(), "hub")
+    await _background(stack, live.lost_ends.run(), "lost_ends")
     projection = Lanes(
         stream_redis,
         partial(apply_changes, engine),
@@ -115,7 +117,7 @@ async def _start(stack: AsyncExitStack, settings: ApiSettings, kinds: Registry) 
         dispatcher=dispatcher,
         sweeper=sweeper,
         tasks=TaskReader(store, task_log),
-        live=Live(hub, Reader(task_log, _ArchiveHistory(engine))),
+        live=live,
         projection=projection,
         sockets=sockets,
         usage=usage,

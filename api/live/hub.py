@@ -109,6 +109,12 @@ class Hub:
                 del self._channels[name]
                 link.leave(name)
 
+    def resync(self, task: UUID) -> None:
+        """Have the followers of `task` read its log, or what is behind it."""
+        channel = self._channels.get(TaskKeys.of(task, self._partitions).live.encode())
+        for subscription in channel.subscriptions if channel is not None else ():
+            subscription.resync()
+
     def _overflowed(self, on_overflow: Callable[[], None]) -> None:
         self.counters.overflows += 1
         on_overflow()
@@ -120,9 +126,8 @@ class Hub:
             return
         if data is not None:
             self._publish(channel, data)
-            return
-        for subscription in channel.subscriptions:
-            subscription.resync()
+        else:
+            self.resync(channel.task)
 
     def _reconnected(self) -> None:
         self.counters.reconnects += 1

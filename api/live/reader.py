@@ -9,6 +9,7 @@ from uuid import UUID
 
 from api.live.errors import BadCursor
 from protocol.cursor import Cursor
+from protocol.head import Head
 from protocol.log import AsyncLog
 
 MAX_BYTES: Final = 4 * 2**20
@@ -101,10 +102,22 @@ class Reader:
         events, missing = _continuous(after, older, first - 1)
         return Reading(head.epoch, head.seq, head.closed, events, missing)
 
-    async def newest(self, task: UUID) -> tuple[str, int] | None:
-        """Epoch and newest seq of a task that Redis knows."""
+    async def head(self, task: UUID) -> Head | None:
+        """What Redis knows of a task."""
+        return await self._log.head(task)
+
+    async def has_lost_the_end(self, task: UUID) -> bool:
+        """Whether the history alone knows that `task` has ended. What Redis has of it is then older, and is deleted."""
+        position = await self._history.position(task)
+        if position is None or not position.finished:
+            return False
         head = await self._log.head(task)
-        return None if head is None else (head.epoch, head.seq)
+        if head is None:
+            return True
+        if head.closed or head.epoch != position.epoch or head.seq >= position.seq:
+            return False
+        await self._log.forget(task)
+        return True
 
     async def _expired(self, task: UUID, after: int, limit: int, max_bytes: int) -> Reading | None:
         position = await self._history.position(task)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from redis.exceptions import RedisError
 
 from api.live.errors import LiveUnavailable, NoSuchTask, TooSlow
 from api.live.hub import Hub
+from api.live.lost_ends import LostEnds
 from api.live.merge import merge
 from api.live.reader import HistoryUnavailable, Reader, Reading, honoured, split
 from api.live.subscription import Budget, Subscription
@@ -73,6 +75,8 @@ class Live:
     def __init__(self, hub: Hub, reader: Reader, limits: SessionLimits | None = None) -> None:
         self.hub = hub
         self.reader = reader
+        self.lost_ends = LostEnds(reader, hub.resync)
+        """Its `run` is for whoever starts the hub."""
         self.limits = limits or SessionLimits()
         self.counters = SessionCounters()
 
@@ -215,10 +219,12 @@ class _Session:
     async def _behind(self) -> bool:
         """The backstop: whether the head knows more than this session, which it should not."""
         try:
-            newest = await self._live.reader.newest(self._task)
+            head = await self._live.reader.head(self._task)
         except (RedisError, OSError, TimeoutError):
             return False
-        behind = newest is not None and newest != (self._epoch, self._position)
+        if head is None or (not head.closed and head.lease <= time.time() * 1000):
+            self._live.lost_ends.suspect(self._task)
+        behind = head is not None and (head.epoch, head.seq) != (self._epoch, self._position)
         if behind:
             self._live.counters.backstop_heals += 1
             log.warning("Session was behind", action="backstop_heal", task=str(self._task), position=self._position)

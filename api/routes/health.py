@@ -51,6 +51,7 @@ async def stats(parts: ServicesDep) -> dict[str, Any]:
         "subscriptions": live.hub.subscriptions,
         "live": asdict(live.hub.counters),
         "sessions": asdict(live.counters),
+        "lost_ends": asdict(live.lost_ends.counters),
         "projection": projection.as_json(),
         "sweeper": asdict(parts.sweeper.counters),
         "usage": asdict(parts.usage.counters),

@@ -41,6 +41,7 @@ class ServiceCollector(Collector):
         for prefix, counters in (
             ("api_live", asdict(parts.live.hub.counters)),
             ("api_sessions", asdict(parts.live.counters)),
+            ("api_lost_ends", asdict(parts.live.lost_ends.counters)),
             ("api_projection", projection.counters),
             ("api_sweeper", asdict(parts.sweeper.counters)),
             ("api_usage", asdict(parts.usage.counters)),

@@ -55,7 +55,10 @@ async def replica(
     try:
         async with running(redis_url, queue_bytes=queue_bytes) as hub:
             reader = Reader(AsyncLog(client, partitions=PARTITIONS), _ArchiveHistory(engine))
-            yield Replica(hub, Live(hub, reader, limits or SessionLimits(backstop_s=60.0)))
+            live = Live(hub, reader, limits or SessionLimits(backstop_s=60.0))
+            looking = asyncio.create_task(live.lost_ends.run())
+            yield Replica(hub, live)
+            await end(looking)
     finally:
         await client.aclose()
 
