@@ -1,6 +1,7 @@
 """What the whole worker has used, reported once a second by a thread of its main process (docs/protocol.md §10).
 
-Redis may be away: that is said once in the log, and nothing waits for it but the thread.
+Redis may be away: that is said once in the log, and nothing waits for it but the thread. While any node answers the
+worker gives a sign of life, whether or not it is the one that takes the reports.
 """
 
 from __future__ import annotations
@@ -15,15 +16,21 @@ from typing import Any, Final
 
 import psutil
 import structlog
+from redis import Redis
+from redis.exceptions import RedisError
 
+from protocol.keys import PARTITIONS, events
 from protocol.nodes import Nodes
 from protocol.usage import CLEAN_EVERY, FORGOTTEN_MS, INTERVAL_S, KEY, Usage, forgotten
+from worker.sign import Sign
 
 log = structlog.get_logger(__name__)
 
 _MEMORY_EVERY: Final = 10
 """Reports of which one looks at the memory: the kernel walks through all of it for that, a millisecond a process."""
 _STOP_TIMEOUT_S: Final = 1.0
+_SPREAD: Final = [events(partition) for partition in range(PARTITIONS)]
+"""Names of keys, spread over the nodes of a cluster."""
 
 
 class Meter:
@@ -72,8 +79,10 @@ class Reporter:
         self._nodes = nodes
         self._name = name
         self._meter = meter
+        self._sign = Sign(name)
+        self._answered = _SPREAD[0]
         self._memory_bytes = 0
-        self._failing = False
+        self._failing = self._unsigned = False
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="usage", daemon=True)
 
@@ -88,9 +97,12 @@ class Reporter:
 
     def _run(self) -> None:
         for number in count():
-            self._try(partial(self._report, number))
+            if self._try(partial(self._report, number)) or self._reaches():
+                self._give_sign()
             if self._ending.wait(INTERVAL_S):
                 break
+        with suppress(OSError):  # nobody believes it for long
+            self._sign.take_back()
         self._try(lambda: self._remove(self._usage().field))
         self._nodes.close()
 
@@ -112,11 +124,40 @@ class Reporter:
             with self._nodes.at(KEY) as redis:
                 redis.hdel(KEY, *fields)
 
+    def _reaches(self) -> bool:
+        """Whether another node answers than the one that takes the reports; the last that did so is asked first."""
+        asked: set[Redis | None] = {self._client(KEY)}
+        for key in [self._answered, *_SPREAD]:
+            redis = self._client(key)
+            if redis is not None and redis not in asked:
+                asked.add(redis)
+                with suppress(RedisError, OSError), self._nodes.at(key):
+                    redis.ping()
+                    self._answered = key
+                    return True
+        return False
+
+    def _client(self, key: str) -> Redis | None:
+        """Of the node that serves `key`; None while none is known to."""
+        with suppress(RedisError), self._nodes.at(key) as redis:
+            return redis
+        return None
+
+    def _give_sign(self) -> None:
+        try:
+            self._sign.give()
+        except OSError as error:
+            if not self._unsigned:
+                log.warning("No sign of life can be given", action="no_sign_of_life", reason=str(error))
+            self._unsigned = True
+        else:
+            self._unsigned = False
+
     def _usage(self) -> Usage:
         return Usage(self._name, "worker", self._meter.cpu_s(), self._memory_bytes, time.time() * 1000)
 
-    def _try(self, action: Callable[[], object]) -> None:
-        """A supervisor: whatever goes wrong is said once, until something succeeds again."""
+    def _try(self, action: Callable[[], object]) -> bool:
+        """A supervisor: whatever goes wrong is said once, until something succeeds again. Whether it did."""
         try:
             action()
         except Exception as error:  # noqa: BLE001 - as said
@@ -128,6 +169,7 @@ class Reporter:
             if self._failing:
                 log.info("Usage is reported again", action="usage_reported_again")
             self._failing = False
+        return not self._failing
 
 
 def _sum(processes: Iterable[psutil.Process], measure: Callable[[psutil.Process], float]) -> float:
