@@ -18,7 +18,7 @@ import structlog
 from pydantic import BaseModel, ValidationError
 
 from protocol.events import State
-from protocol.head import ClaimOutcome
+from protocol.head import Claim, ClaimOutcome
 from protocol.log import Log, Owned
 from worker.emitter import Emitter
 from worker.errors import AttemptLost, Cancelled, HandedBack, InvalidParams, TimeLimitReached, UpdateRefused
@@ -68,17 +68,22 @@ class Runner:
             bound.info("Task not claimed", action="not_claimed", outcome=claim.outcome.value)
             return Outcome(Ending.DONE)
         bound.info("Attempt started", action="attempt_started", attempt=claim.attempt)
-        emitter = self.flushers.open(Owned(task, claim.epoch, claim.attempt), claim.n)
         try:
-            outcome = self._attempt(emitter, kind, params, claim.failures)
-            emitter.wait_flushed()
+            outcome = self._see_through(Owned(task, claim.epoch, claim.attempt), claim, kind, params)
         except AttemptLost as error:
             bound.warning("Attempt lost", action="attempt_lost", attempt=claim.attempt, reason=str(error))
             return Outcome(Ending.DONE)
-        finally:
-            self.flushers.close(emitter)
         bound.info("Attempt ended", action="attempt_ended", attempt=claim.attempt, ending=outcome.ending.value)
         return outcome
+
+    def _see_through(self, owned: Owned, claim: Claim, kind: str, params: Mapping[str, Any]) -> Outcome:
+        emitter = self.flushers.open(owned, claim.n)
+        try:
+            outcome = self._attempt(emitter, kind, params, claim.failures)
+            emitter.wait_flushed()
+            return outcome
+        finally:
+            self.flushers.close(emitter)
 
     def _attempt(self, emitter: Emitter, name: str, params: Mapping[str, Any], failures: int) -> Outcome:
         kind = self.kinds.get(name)

@@ -14,12 +14,13 @@ from itertools import islice
 from typing import Any, Final
 
 import structlog
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError, TryAgainError
 
 from protocol.calls import Appended, Call
 from protocol.head import Renewal
 from protocol.log import Log, Owned
 from worker.emitter import Batch, Emitter, EmitterLimits
+from worker.errors import AttemptLost
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +28,8 @@ _EMITTERS_A_ROUND: Final = 64
 """Appends in one round trip: with full batches 16 MiB, which Redis takes in well under a lease."""
 _FIRST_BACKOFF_S: Final = 0.05
 _LAST_BACKOFF_S: Final = 1.0
+_NO_ROOM: Final = (OutOfMemoryError, TryAgainError)
+"""Redis is at its `maxmemory` (projection is far behind), or the task's slot is on its way to another node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,13 @@ class Flusher:
         """Start the thread."""
         self._thread.start()
 
+    def end(self) -> None:
+        """End the thread as soon as it has nothing to do; does not wait for it. Nothing may be open."""
+        with self._changed:
+            if self._stop_by is None:
+                self._stop_by = self._clock()
+                self._changed.notify()
+
     def stop(self) -> None:
         """Send what is left, within a limit, and end the thread. An attempt that still runs is lost."""
         with self._changed:
@@ -89,9 +99,14 @@ class Flusher:
             emitter.lose("the worker has stopped")
 
     def open(self, owned: Owned, n: int) -> Emitter:
-        """An emitter for an attempt whose last event was `n`; its lease is renewed until `close`."""
+        """An emitter for an attempt whose last event was `n`; its lease is renewed until `close`.
+
+        Raises AttemptLost after `stop`.
+        """
         emitter = Emitter(owned, n, self._notify, self._limits)
         with self._changed:
+            if self._stop_by is not None:
+                raise AttemptLost("the worker has stopped")
             self._beats[emitter] = self._clock()
             self._changed.notify()
         return emitter
@@ -193,6 +208,8 @@ class Flusher:
         """Tell the emitter; it comes up again when it has more, later when projection is behind."""
         if isinstance(answer, Exception):  # the server refused this call: out of memory, loading, read-only
             log.warning("Append refused", action="append_refused", task=str(emitter.owned.task), reason=str(answer))
+            if isinstance(answer, _NO_ROOM):
+                emitter.refused()
             self._put_back([emitter], _LAST_BACKOFF_S)
             return
         now = self._clock()

@@ -39,7 +39,7 @@ class Runtime:
 
     @classmethod
     def start(cls, settings: WorkerSettings, kinds: Mapping[str, Kind], drain: threading.Event) -> Runtime:
-        """Connect lazily; the flushers start with the first attempts."""
+        """Connect lazily; the flushers start and end with the attempts."""
         # To each server one for each task that claims, and the flushers'; beyond 100 redis-py would refuse.
         most = settings.worker_concurrency + settings.partitions
         nodes = connect(settings.redis_url, settings.worker_name, max_connections=most)

@@ -265,3 +265,13 @@ def test_a_server_that_is_away_leaves_the_task_to_be_tried_again(
     valkey_server.start()
     worker.run(task, "counts")
     assert tasks.story(task)[-1] == "succeeded"
+
+
+def test_a_task_that_is_claimed_when_the_worker_has_stopped_is_left_to_the_end_of_its_lease(worker: Worker) -> None:
+    task = worker.tasks.new()
+    worker.runner.flushers.stop()
+
+    assert worker.run(task, "counts", number=1) == DONE
+
+    assert worker.tasks.story(task) == []
+    assert worker.tasks.head(task).attempt == 1
