@@ -15,6 +15,8 @@ import yaml
 
 ROOT: Final = Path(__file__).parents[3]
 KUBERNETES: Final = ROOT / "deploy" / "kubernetes"
+BASE: Final = KUBERNETES / "base"
+PRODUCTION: Final = KUBERNETES / "overlays" / "production"
 _KNOWN: Final = {
     "apiVersion",
     "kind",
