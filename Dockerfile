@@ -10,7 +10,8 @@ RUN /opt/venv/bin/pip install --quiet --require-hashes -r /tmp/run.txt \
     && /opt/venv/bin/pip uninstall --quiet --yes pip
 
 FROM python:3.13-slim AS python-root
-RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin app \
+RUN groupadd --system --gid 10001 app \
+    && useradd --system --uid 10001 --gid app --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin app \
     && install --directory --owner app --group app /data \
     && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/* /usr/share/doc /usr/share/man /usr/share/info /usr/share/locale \
         /usr/local/lib/python3*/site-packages/pip* /usr/local/lib/python3*/ensurepip /usr/lib/python3*/ensurepip \
