@@ -15,11 +15,14 @@ import asyncio
 import socket
 from typing import Any, ClassVar, Final
 
+import structlog
 import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from api.routes.close_codes import NO_PONG
 from api.routes.services import Services
+
+log = structlog.get_logger(__name__)
 
 _LINGER_S: Final = 30.0
 _HIGH_WATER: Final = 64 * 2**10
@@ -29,8 +32,15 @@ _GOODBYE_S: Final = 5.0
 class Server(uvicorn.Server):
     """One server, of the application that `api.app.create_app` makes."""
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start as uvicorn does, and say where it listens."""
+        await super().startup(sockets)
+        if self.started:
+            log.info("Api listens", action="api_listens", host=self.config.host, port=self.config.port)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Say goodbye, and then end as uvicorn does: no new connections, finish requests, end the application."""
+        log.info("Api ends", action="api_ends")
         services: Services = self.lifespan.state["services"]
         await services.sockets.drain(_GOODBYE_S)
         await super().shutdown(sockets)

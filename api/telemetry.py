@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import structlog
 
 _TRACEBACKS = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 """Without the values of variables: those hold users' data and addresses with passwords."""
+
+_OF_EACH_CONNECTION: Final = ("uvicorn.error",)
+"""Loggers that tell, as info, of every WebSocket that comes and goes; what else they tell `api.server` says itself."""
 
 Format = Literal["text", "json"]
 
@@ -45,3 +48,6 @@ def configure_logging(log_format: Format, level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
+    for name in _OF_EACH_CONNECTION:
+        logging.getLogger(name).setLevel(logging.WARNING if level == "info" else level.upper())
+    logging.captureWarnings(capture=True)

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-from logging.config import fileConfig
 
+import structlog
 from alembic import context
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from api.storage.database import CONNECT_TIMEOUT_S, asyncpg_url, wait_until_reachable
+from api.storage.errors import StorageError
 from api.storage.tables import metadata
+from api.telemetry import Format, configure_logging
+
+log = structlog.get_logger("migrations")
 
 _ADVISORY_LOCK = 7_311_142_570_155_996_531
 """Any number that nothing else locks; this one is "eventbus" read as ASCII."""
@@ -50,7 +54,17 @@ async def _migrate(engine: AsyncEngine) -> None:
 
 def _online() -> None:
     arguments = {"timeout": CONNECT_TIMEOUT_S, "server_settings": {"application_name": "migrations"}}
-    asyncio.run(_migrate(create_async_engine(asyncpg_url(_database_url()), poolclass=NullPool, connect_args=arguments)))
+    engine = create_async_engine(asyncpg_url(_database_url()), poolclass=NullPool, connect_args=arguments)
+    try:
+        asyncio.run(_migrate(engine))
+    except StorageError as error:
+        log.error("Cannot migrate", action="migration_failed", reason=_reason(error))  # noqa: TRY400 - no traceback wanted
+        raise SystemExit(1) from error
+
+
+def _reason(error: StorageError) -> str:
+    hint = "; a database keeps the password that it was made with" if "password authentication" in str(error) else ""
+    return f"{error}{hint}"
 
 
 def _offline() -> None:
@@ -61,10 +75,9 @@ def _offline() -> None:
         context.run_migrations()
 
 
-if context.config.config_file_name is not None:
-    fileConfig(context.config.config_file_name, disable_existing_loggers=False)
-
 if context.is_offline_mode():
-    _offline()
+    _offline()  # prints the statements; nothing else may be there
 else:
+    log_format: Format = "json" if os.environ.get("LOG_FORMAT") == "json" else "text"
+    configure_logging(log_format, os.environ.get("LOG_LEVEL") or "info")
     _online()

@@ -18,6 +18,7 @@ from uuid import UUID
 
 import structlog
 from celery import Celery, signals
+from celery.apps.worker import Worker, install_worker_term_handler
 from celery.exceptions import Reject
 from kombu.entity import Queue
 from kombu.exceptions import OperationalError
@@ -74,7 +75,8 @@ class WorkerApp:
         settings, name = self.settings, self.settings.worker_name
         if settings.worker_concurrency < len(self.celery.conf.task_queues):
             log.warning("Fewer slots than kinds: one may have to wait for another", action="few_slots")
-        worker = self.celery.Worker(
+        worker = _QuietWorker(
+            app=self.celery,
             hostname=name if "@" in name else f"{name}@{socket.gethostname()}",
             pool=settings.worker_pool,
             concurrency=settings.worker_concurrency,
@@ -135,6 +137,7 @@ class WorkerApp:
 
     def _on_shutting_down(self, **_: Any) -> None:
         """Give running tasks some time, then have them handed back. Runs in a signal handler: a thread does it."""
+        _after(0.0, partial(log.info, "Worker ends", action="worker_ends"))
         _after(self.settings.worker_drain_s, self._hand_back)
 
     def _hand_back(self) -> None:
@@ -165,6 +168,15 @@ class WorkerApp:
         except AttributeError:
             return []
         return [pid for pid in pids if pid]  # one that is being started has none yet
+
+
+class _QuietWorker(Worker):  # type: ignore[misc]
+    """Celery's, which does not print past the log that it was asked to end."""
+
+    def install_platform_tweaks(self, worker: Any) -> None:
+        """Signal handlers among them."""
+        super().install_platform_tweaks(worker)
+        install_worker_term_handler(worker, verbose=False)
 
 
 def _after(seconds: float, action: Callable[[], None]) -> None:
