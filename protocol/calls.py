@@ -34,6 +34,7 @@ class Script(Enum):
 
     APPEND = "append.lua"
     CONTROL = "control.lua"
+    RENEW = "renew.lua"
 
     def __init__(self, file: str) -> None:
         self.source = files("protocol").joinpath(file).read_text("utf-8")
@@ -146,7 +147,7 @@ def claim(keys: TaskKeys, *, lease_ms: int, reserve: bool = False) -> Call[Claim
 
 def renew(keys: TaskKeys, *, epoch: str, attempt: int, lease_ms: int) -> Call[Renewal]:
     """Keep owning the task (§4.3)."""
-    return Call(Script.CONTROL, (keys.head,), ("renew", lease_ms, attempt, epoch), _renewal)
+    return Call(Script.RENEW, (keys.head,), (lease_ms, attempt, epoch), _renewal)
 
 
 def cancel(keys: TaskKeys) -> Call[Cancellation]:

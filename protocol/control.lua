@@ -1,4 +1,4 @@
--- The calls on a task's head that append nothing: create, claim, renew, cancel. docs/protocol.md §4.
+-- The calls on a task's head that append nothing, but for renew: create, claim, cancel. docs/protocol.md §4.
 --
 -- KEYS[1] head    hash    epoch seq attempt n state cancel lease closed reserved failures bytes status
 --
@@ -10,9 +10,6 @@
 -- ARGV[1] reserve · ARGV[2] lease in ms
 --         returns {unknown 0 0 '' 0 | closed 0 0 '' 0 | cancelled 0 0 '' 0 | leased <ms left> 0 '' 0 |
 --                  claimed <attempt> <n> <epoch> <failures>}
--- ARGV[1] renew   · ARGV[2] lease in ms · ARGV[3] attempt · ARGV[4] epoch
---         returns {unknown 0 0 '' 0 | closed 0 0 '' 0 | fenced <attempt> 0 '' 0 | unclaimed <attempt> 0 '' 0 |
---                  renewed <cancel requested 0/1> 0 '' 0}
 -- ARGV[1] cancel
 --         returns {unknown 0 0 '' 0 | closed 0 0 <state> 0 | cancelling <ms of lease left> 0 <state> 0}
 -- `failures` counts attempts that failed (append says so) or whose owner let the lease run out (seen here).
@@ -43,8 +40,6 @@ if op == 'cancel' then
   return {'cancelling', math.max(0, lease - now), 0, state, 0}
 end
 
-local renewed = int(now + tonumber(ARGV[2]))
-
 if op == 'claim' or op == 'reserve' then
   if op == 'claim' and h[5] == '1' then return {'cancelled', 0, 0, '', 0} end
   if lease > now then return {'leased', lease - now, 0, '', 0} end
@@ -53,17 +48,9 @@ if op == 'claim' or op == 'reserve' then
   if not handed_over then attempt, n = attempt + 1, 0 end
   local failures = tonumber(h[9])
   if lease > 0 and h[8] == '0' then failures = failures + 1 end -- a worker owned it and never gave it up
-  redis.call('HSET', head, 'attempt', int(attempt), 'n', int(n), 'lease', renewed, 'failures', int(failures),
+  redis.call('HSET', head, 'attempt', int(attempt), 'n', int(n), 'lease', int(now + tonumber(ARGV[2])), 'failures', int(failures),
     'reserved', op == 'reserve' and '1' or '0')
   return {'claimed', attempt, n, epoch, failures}
-end
-
-if op == 'renew' then
-  local mine = tonumber(ARGV[3])
-  if ARGV[4] ~= epoch or mine < attempt then return {'fenced', attempt, 0, '', 0} end
-  if mine > attempt then return {'unclaimed', attempt, 0, '', 0} end
-  if lease > 0 then redis.call('HSET', head, 'lease', renewed) end -- what an append has given up stays given up
-  return {'renewed', tonumber(h[5]), 0, '', 0}
 end
 
 return redis.error_reply('ERR unknown operation ' .. op)

@@ -1,4 +1,4 @@
-"""A task's head and what each call does to it: the pure twin of append.lua and control.lua (docs/protocol.md §4, §5).
+"""A task's head and what each call does to it: the pure twin of the Lua scripts (docs/protocol.md §4, §5).
 
 The scripts are what runs; this says the same in Python, as data and small functions, so that a test can drive both with
 the same calls and any difference shows. Times are milliseconds.

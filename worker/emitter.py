@@ -25,7 +25,11 @@ MAX_EVENT_BYTES: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class EmitterLimits:
-    """Bounds of a buffer and of a batch. `patience_s` is how long a full buffer, or the end, waits for Redis."""
+    """Bounds of a buffer and of a batch.
+
+    `patience_s` is how long a full buffer, or the end, waits for a Redis that does not answer. While Redis answers that
+    it has no room, the task waits until it has some, or its time is up.
+    """
 
     buffer_events: int = 1_000
     buffer_bytes: int = 4 * 2**20
@@ -73,6 +77,7 @@ class Emitter:
         self._ends = False
         self._failure = False
         self._chunks = 0
+        self._refusals = 0
         self._lost: str | None = None
         self.cancelled = False
         self.end_by = math.inf
@@ -159,6 +164,12 @@ class Emitter:
                 self._in_flight = None
             self._changed.notify_all()
 
+    def refused(self) -> None:
+        """For the flusher: Redis answers, and has no room for the batch now."""
+        with self._changed:
+            self._refusals += 1
+            self._changed.notify_all()
+
     def settle_renewal(self, answer: Renewal) -> None:
         """For the flusher: the answer to a renewed lease."""
         if answer.outcome is not RenewOutcome.RENEWED:
@@ -229,8 +240,12 @@ class Emitter:
         return Batch(self._n + 1, bodies, ends=last, failure=last and self._failure)
 
     def _wait_for(self, done: Callable[[], bool]) -> None:
-        """Wait on the condition, which the caller holds, within the patience."""
-        met = self._changed.wait_for(lambda: done() or self._lost is not None, self._limits.patience_s)
-        if not met:
-            self.lose(f"Redis took no events for {self._limits.patience_s:g} s")
+        """Wait on the condition, which the caller holds, within the patience since Redis last answered."""
+        while not done() and self._lost is None:
+            refusals = self._refusals
+            if not self._changed.wait_for(
+                lambda: done() or self._lost is not None or self._refusals != refusals,  # noqa: B023 - called here
+                self._limits.patience_s,
+            ):
+                self.lose(f"Redis took no events for {self._limits.patience_s:g} s")
         self.raise_if_lost()

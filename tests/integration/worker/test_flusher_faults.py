@@ -11,6 +11,7 @@ from redis import Redis
 
 from local.servers import Valkey
 from protocol.events import State
+from protocol.keys import TaskKeys
 from tests.integration.worker.conftest import StartFlusher
 from tests.integration.worker.tasks import LONG_S, Tasks, until
 from worker.emitter import Emitter, EmitterLimits
@@ -129,6 +130,37 @@ def test_a_server_without_memory_is_asked_again_until_it_has_some(
     emitter.end(State.CANCELLED)
     emitter.wait_flushed()
     assert tasks.story(owned.task) == ["before", "while", "cancelled"]
+
+
+def test_a_server_without_memory_lets_those_who_wait_keep_their_tasks(
+    tasks: Tasks, start_flusher: StartFlusher, memory: Redis, logged: Logged
+) -> None:
+    owned = tasks.claim()
+    emitter = start_flusher(FlusherSettings(lease_ms=3_600_000, heartbeat_s=0.1)).open(owned, 0)
+    memory.config_set("maxmemory", "1")
+    emitter.chunk("while")
+    until(lambda: logged("append_refused") > 0)
+
+    def lease() -> int:
+        return int(memory.hget(TaskKeys.of(owned.task).head, "lease") or 0)
+
+    before = lease()
+    until(lambda: lease() > before)
+
+
+def test_the_patience_is_for_a_server_that_does_not_answer_and_not_for_one_without_memory(
+    tasks: Tasks, start_flusher: StartFlusher, memory: Redis, logged: Logged
+) -> None:
+    owned = tasks.claim()
+    emitter = start_flusher(limits=EmitterLimits(buffer_events=1, patience_s=3.0)).open(owned, 0)
+    memory.config_set("maxmemory", "1")
+    with ThreadPoolExecutor(1) as thread:
+        task = thread.submit(emit, emitter, 3)
+        until(lambda: logged("append_refused") >= 6)  # a second lies between two of them
+        memory.config_set("maxmemory", "0")
+        task.result(LONG_S)
+    emitter.wait_flushed()
+    assert tasks.story(owned.task) == ["0", "1", "2"]
 
 
 def test_the_patience_with_a_server_that_stays_away_ends_the_attempt(
