@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, Final, Protocol
 
 from redis.asyncio import Redis
-from redis.exceptions import AskError, MovedError, RedisError, TryAgainError
+from redis.exceptions import AskError, RedisError, TryAgainError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from protocol.keys import slot_of
-from protocol.nodes import DOUBTFUL, READ_AGAIN_S, REDIRECTIONS
-from protocol.slots import ClusterUrl, Node, SlotTable, named
+from protocol.nodes import READ_AGAIN_S, REDIRECTIONS, learn
+from protocol.slots import ClusterUrl, Node, SlotTable
 
 _ASK_TIMEOUT_S: Final = 1.0
 """For the table of slots, or for a sign of life: a node that needs longer is no help now."""
+_READ_TIMEOUT_S: Final = 3.0
+"""For the table from whichever node, with the time that another caller's reading takes."""
 _TRY_AGAIN_S: Final = 0.1
 
 Queue = Callable[[Any], object]
@@ -28,13 +30,22 @@ Queue = Callable[[Any], object]
 
 
 class AsyncNodes(Protocol):
-    """The servers that hold the keys. Every method raises redis.RedisError and TimeoutError."""
+    """The servers that hold the keys. Every method raises redis.RedisError and TimeoutError.
+
+    Which of them has a key is found out within 3 s. A server that is slow to answer is in doubt from then on if the
+    time-out is `timeout_s`, or inside `at`: one around a call does not tell who was slow.
+    """
 
     def at(self, key: str) -> AbstractAsyncContextManager[Redis]:
         """The client of the server that holds `key`. An error inside may be what tells that it moved."""
 
-    async def ask(self, key: str, queue: Queue, *, transaction: bool = False) -> list[Any]:
-        """The replies to the commands that `queue` queues, all on keys of the slot of `key`, in one round trip."""
+    async def ask(
+        self, key: str, queue: Queue, *, transaction: bool = False, timeout_s: float | None = None
+    ) -> list[Any]:
+        """The replies to the commands that `queue` queues, all on keys of the slot of `key`, in one round trip.
+
+        A server has `timeout_s` to answer; without it, the time-outs of its connections hold.
+        """
 
     async def servers(self) -> list[Redis]:
         """A client of each."""
@@ -73,9 +84,12 @@ class OneServer:
         """Its client."""
         yield self._redis
 
-    async def ask(self, _: str, queue: Queue, *, transaction: bool = False) -> list[Any]:
+    async def ask(
+        self, _: str, queue: Queue, *, transaction: bool = False, timeout_s: float | None = None
+    ) -> list[Any]:
         """As `AsyncNodes`."""
-        return await _ask(self._redis, queue, transaction=transaction)
+        async with asyncio.timeout(timeout_s):
+            return await _ask(self._redis, queue, transaction=transaction)
 
     async def servers(self) -> list[Redis]:
         """The one."""
@@ -115,22 +129,23 @@ class AsyncCluster:
         try:
             yield self._client(node)
         except (RedisError, OSError) as error:
-            self._learn(error, node)
+            learn(self._table, error, node)
             raise
 
-    async def ask(self, key: str, queue: Queue, *, transaction: bool = False) -> list[Any]:
+    async def ask(
+        self, key: str, queue: Queue, *, transaction: bool = False, timeout_s: float | None = None
+    ) -> list[Any]:
         """As `AsyncNodes`. A slot that moves is followed; what a node that is away has lost is not asked for again."""
         slot, target = slot_of(key), None
         for left in reversed(range(1 + REDIRECTIONS)):
             node = target or await self._owner(slot)
             try:
-                return await _ask(self._client(node), queue, transaction=transaction, asking=target is not None)
+                async with asyncio.timeout(timeout_s):
+                    return await _ask(self._client(node), queue, transaction=transaction, asking=target is not None)
             except (RedisError, OSError) as error:
-                self._learn(error, node)
+                target = learn(self._table, error, node)
                 if not left or not isinstance(error, AskError | TryAgainError):
                     raise
-                moves = isinstance(error, AskError) and not isinstance(error, MovedError)
-                target = named(error.host, error.port, node) if moves else None  # type: ignore[union-attr]
                 if isinstance(error, TryAgainError):
                     await asyncio.sleep(_TRY_AGAIN_S)
         raise AssertionError("the last try returns or raises")
@@ -161,13 +176,6 @@ class AsyncCluster:
         for client in clients.values():
             await client.aclose()
 
-    def _learn(self, error: Exception, node: Node) -> None:
-        """What an error of `node` says about the table."""
-        if isinstance(error, MovedError):
-            self._table.moved(error.slot_id, named(error.host, error.port, node))
-        elif isinstance(error, DOUBTFUL):
-            self._table.doubt(node)
-
     async def _owner(self, slot: int) -> Node:
         node = self._table.owner(slot)
         if node is None:
@@ -178,27 +186,33 @@ class AsyncCluster:
         return node
 
     async def _read(self) -> None:
-        """Read the table from the first node that has one, unless somebody just did."""
+        """Read the table from the first node that has one, unless somebody just did. Without one, the old one holds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_READ_TIMEOUT_S), self._reading:
+                await self._read_alone()
+
+    async def _read_alone(self) -> None:
         clock = asyncio.get_running_loop().time
-        async with self._reading:
-            if clock() - self._read_at < READ_AGAIN_S:
-                return
-            for node in self._table.sources:
-                try:
-                    async with asyncio.timeout(_ASK_TIMEOUT_S):
-                        reply = await self._client(node).execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]
-                except (RedisError, OSError):
-                    continue
-                if self._table.replace(reply, node):
-                    break
-            self._read_at = clock()
-            await self._leave_the_gone()
+        if clock() - self._read_at < READ_AGAIN_S:
+            return
+        for node in self._table.sources:
+            try:
+                async with asyncio.timeout(_ASK_TIMEOUT_S):
+                    reply = await self._client(node).execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]
+            except (RedisError, OSError) as error:
+                learn(self._table, error, node)
+                continue
+            if self._table.replace(reply, node):
+                break
+        self._read_at = clock()
+        await self._leave_the_gone()
 
     async def _leave_the_gone(self) -> None:
         """Disconnect from nodes that serve nothing any more."""
         gone = self._clients.keys() - {*self._table.owners, *self._url.seeds}
         for node in gone:
-            await self._clients.pop(node).aclose()
+            if client := self._clients.pop(node, None):  # `aclose` may have been faster
+                await client.aclose()
 
     def _client(self, node: Node) -> Redis:
         client = self._clients.get(node)

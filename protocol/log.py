@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from redis import Redis
@@ -29,6 +29,8 @@ R = TypeVar("R")
 S = TypeVar("S")
 
 _REPUBLISH_EVENTS = 200
+ANSWER_TIMEOUT_S: Final = 5.0
+"""A server that needs longer to tell of many tasks is taken to be away, and in doubt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,11 @@ class AsyncLog:
             now_ms = int(seconds) * 1000 + int(micros) // 1000
             return [Sighting(now_ms, parse_head([*values, None])) for values in found]
 
-        return await self._spread(tasks, queue, read)
+        found = await self._spread(tasks, queue, read, ANSWER_TIMEOUT_S)
+        errors = [sighting for sighting in found if isinstance(sighting, Exception)]
+        if errors and len(errors) == len(found):
+            raise errors[0]
+        return [None if isinstance(sighting, Exception) else sighting for sighting in found]
 
     async def oldest_entry_ms(self, task: UUID) -> int | None:
         """When the oldest entry that projection has not dealt with came into the stream of the task's partition."""
@@ -201,8 +207,10 @@ class AsyncLog:
         values, entries = await self._nodes.ask(names.head, queue, transaction=True)
         return Page(parse_head(values), [(int(entry.partition(b"-")[0]), fields[b"e"]) for entry, fields in entries])
 
-    async def snapshots(self, tasks: Iterable[UUID]) -> list[Snapshot | None]:
-        """Head and newest event of each task; None, too, where its server does not answer. Raises when none answers."""
+    async def snapshots(
+        self, tasks: Iterable[UUID], *, timeout_s: float = ANSWER_TIMEOUT_S
+    ) -> list[Snapshot | RedisError | OSError | None]:
+        """Head and newest event of each task; an error in place of those whose server gives none within `timeout_s`."""
 
         def queue(names: list[keys.TaskKeys], pipe: Any) -> None:
             for name in names:
@@ -212,30 +220,35 @@ class AsyncLog:
         def read(replies: list[Any]) -> list[Snapshot | None]:
             return [_snapshot(*both) for both in zip(replies[::2], replies[1::2], strict=True)]
 
-        return await self._spread(list(tasks), queue, read)
+        return await self._spread(list(tasks), queue, read, timeout_s)
 
     async def _spread(
         self,
         tasks: Sequence[UUID],
         queue: Callable[[list[keys.TaskKeys], Any], None],
         read: Callable[[list[Any]], Sequence[S]],
-    ) -> list[S | None]:
-        """Ask about tasks in one round trip to each server; what one that does not answer was asked for is None."""
+        timeout_s: float,
+    ) -> list[S | RedisError | OSError]:
+        """Ask about tasks in one round trip to each server, each within its own time; an error for what one failed."""
         lanes: dict[int, list[UUID]] = {}
         for task in tasks:
             lanes.setdefault(self._nodes.lane(keys.partition_of(task, self._partitions)), []).append(task)
         names = {lane: [self._keys(task) for task in mine] for lane, mine in lanes.items()}
-        asked = [self._nodes.ask(mine[0].head, partial(queue, mine)) for mine in names.values()]
-        answers = await asyncio.gather(*asked, return_exceptions=True)
-        errors = [answer for answer in answers if isinstance(answer, BaseException)]
-        other = [error for error in errors if not isinstance(error, RedisError | OSError)]
-        if errors and (other or len(errors) == len(answers)):
-            raise (other or errors)[0]
-        found: dict[UUID, S] = {}
+
+        async def ask(mine: list[keys.TaskKeys]) -> list[Any]:
+            async with asyncio.timeout(2 * timeout_s):  # it may have to be found out first which server that is
+                return await self._nodes.ask(mine[0].head, partial(queue, mine), timeout_s=timeout_s)
+
+        answers = await asyncio.gather(*map(ask, names.values()), return_exceptions=True)
+        found: dict[UUID, S | RedisError | OSError] = {}
         for mine, answer in zip(lanes.values(), answers, strict=True):
-            if not isinstance(answer, BaseException):
+            if isinstance(answer, RedisError | OSError):
+                found.update(dict.fromkeys(mine, answer))
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
                 found.update(zip(mine, read(answer), strict=True))
-        return [found.get(task) for task in tasks]
+        return [found[task] for task in tasks]
 
     async def _run(self, call: Call[R]) -> R:
         def send(name: str, script: str) -> Callable[[Any], object]:

@@ -29,6 +29,17 @@ DOUBTFUL: Final = (RedisConnectionError, RedisTimeoutError, ClusterDownError, OS
 """What says that a node may serve its slots no more. TimeoutError is an OSError."""
 
 
+def learn(table: SlotTable, error: object, by: Node) -> Node | None:
+    """Note what an error of the node `by` says about the table; returns the node to try instead, for this call only."""
+    if isinstance(error, MovedError):
+        table.moved(error.slot_id, named(error.host, error.port, by))
+    elif isinstance(error, AskError):
+        return named(error.host, error.port, by)
+    elif isinstance(error, DOUBTFUL):
+        table.doubt(by)
+    return None
+
+
 class Nodes(Protocol):
     """The servers that hold the keys. Every method raises redis.RedisError."""
 
@@ -120,10 +131,9 @@ class Cluster:
                     replies = [error] * len(numbers)
                 for number, reply in zip(numbers, replies, strict=True):
                     answers[number] = reply
-                    if isinstance(reply, Exception):
-                        self._learn(reply, node)
+                    target = self._learn(reply, node)
                     if isinstance(reply, AskError):
-                        todo[number] = None if isinstance(reply, MovedError) else _target(reply, node)
+                        todo[number] = target
             if not todo:
                 break
         if batch and all(isinstance(answer, DOUBTFUL) for answer in answers):
@@ -162,13 +172,9 @@ class Cluster:
                 groups.setdefault((node, target is not None), []).append(number)
         return groups
 
-    def _learn(self, error: Exception, node: Node) -> None:
-        """What an error of `node` says about the table."""
+    def _learn(self, reply: object, node: Node) -> Node | None:
         with self._lock:
-            if isinstance(error, MovedError):
-                self._table.moved(error.slot_id, _target(error, node))
-            elif isinstance(error, DOUBTFUL):
-                self._table.doubt(node)
+            return learn(self._table, reply, node)
 
     def _owner(self, slot: int) -> Node:
         node = self._table.owner(slot)
@@ -187,12 +193,25 @@ class Cluster:
             for node in self._table.sources:
                 try:
                     reply = self._client(node).execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]
-                except (RedisError, OSError):
+                except (RedisError, OSError) as error:
+                    self._learn(error, node)
                     continue
                 with self._lock:
                     if self._table.replace(reply, node):
                         break
             self._read_at = time.monotonic()
+            self._leave_the_gone()
+
+    def _leave_the_gone(self) -> None:
+        """Disconnect from nodes that serve nothing any more, but cut off no other thread.
+
+        What is in use is closed with the client, when the last call that has it ends.
+        """
+        with self._lock:
+            gone = self._clients.keys() - {*self._table.owners, *self._url.seeds}
+            clients = [self._clients.pop(node) for node in gone]
+        for client in clients:
+            client.connection_pool.disconnect(inuse_connections=False)
 
     def _client(self, node: Node) -> Redis:
         with self._lock:
@@ -200,11 +219,6 @@ class Cluster:
             if client is None:
                 client = self._clients[node] = self._connect(self._url.of(node))
             return client
-
-
-def _target(error: AskError, by: Node) -> Node:
-    """Where a node sends us."""
-    return named(error.host, error.port, by)
 
 
 def _send(redis: Redis, batch: Sequence[Call[Any]], *, asking: bool = False) -> list[Any]:

@@ -8,14 +8,12 @@ the answer.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 import structlog
-from redis.exceptions import RedisError
 
 from api.projection.fold import fold, merge, overlay
 from api.projection.frames import FrameEvent, event_of
@@ -27,7 +25,7 @@ from protocol.log import AsyncLog, Snapshot
 log = structlog.get_logger(__name__)
 
 HEAD_TIMEOUT_S: Final = 1.0
-"""A round trip takes 1 ms; a Redis that does not answer must not hold up the reads of PostgreSQL for long."""
+"""A round trip takes 1 ms; a server that does not answer must not hold up the reads of PostgreSQL for long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,7 @@ class TaskReader:
         self._tasks = tasks
         self._timeout_s = timeout_s
         self.heads_failed = 0
-        """How often a head could not be read since the start of the process."""
+        """How often since the start of the process a head, or any of a list, could not be read."""
 
     async def get(self, task: UUID) -> TaskRow | None:
         """The task; None when there is none."""
@@ -89,17 +87,14 @@ class TaskReader:
         return _merged(row, snapshot)
 
     async def _snapshots(self, tasks: Sequence[UUID]) -> Sequence[Snapshot | None]:
-        """What Redis knows of `tasks`, in one round trip; nothing when it cannot be asked."""
-        if not tasks:
-            return ()
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                return await self._tasks.snapshots(tasks)
-        except (RedisError, OSError, TimeoutError) as error:
+        """What Redis knows of `tasks`, in one round trip; nothing of those whose server cannot be asked."""
+        found = await self._tasks.snapshots(tasks, timeout_s=self._timeout_s)
+        errors = [snapshot for snapshot in found if isinstance(snapshot, Exception)]
+        if errors:
             self.heads_failed += 1
-            reason = f"{type(error).__name__}: {error}"
-            log.warning("Heads not read", action="heads_not_read", tasks=len(tasks), reason=reason)
-            return [None] * len(tasks)
+            reason = f"{type(errors[0]).__name__}: {errors[0]}"
+            log.warning("Heads not read", action="heads_not_read", tasks=len(errors), reason=reason)
+        return [None if isinstance(snapshot, Exception) else snapshot for snapshot in found]
 
 
 def _merged(row: TaskRow, snapshot: Snapshot | None) -> tuple[TaskRow, FrameEvent | None]:

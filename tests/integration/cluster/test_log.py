@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 
@@ -36,7 +37,7 @@ async def test_calls_for_all_nodes_go_out_together_and_are_answered_in_order(wor
     assert [answer.decision.outcome for answer in answers] == [Outcome.APPENDED] * PARTITIONS  # type: ignore[union-attr]
     assert [answer.decision.outcome for answer in again] == [Outcome.DUPLICATE] * PARTITIONS  # type: ignore[union-attr]
     snapshots = await world.api.snapshots([own.task for own in owned])
-    assert [snapshot is not None and snapshot.head.seq for snapshot in snapshots] == [1] * PARTITIONS
+    assert [isinstance(snapshot, Snapshot) and snapshot.head.seq for snapshot in snapshots] == [1] * PARTITIONS
     sightings = await world.api.heads([own.task for own in owned])
     assert [sighting is not None and sighting.head is not None for sighting in sightings] == [True] * PARTITIONS
 
@@ -131,6 +132,29 @@ async def test_nobody_answers_where_there_is_no_cluster(redis_url: str) -> None:
         with closing(connect(url, "tests")) as others, pytest.raises(RedisConnectionError, match="no node answers"):
             others.ping()
         await nodes.aclose()
+
+
+@pytest.fixture
+def hanging(world: World) -> Iterator[None]:
+    """Nobody answers; they go on afterwards."""
+    for node in world.cluster.nodes:
+        node.pause()
+    yield
+    world.cluster.revive()
+
+
+@pytest.mark.usefixtures("hanging")
+async def test_that_nobody_answers_is_known_in_time_however_many_are_asked(world: World) -> None:
+    clock = asyncio.get_running_loop().time
+    names = [f"{host}:{node.port}" for host in ("127.0.0.1", "localhost", "127.1") for node in world.cluster.nodes]
+    nodes = connect_all(f"redis+cluster://{','.join(names)}", "tests", retries=0)
+    began = clock()
+
+    with pytest.raises(RedisConnectionError, match="no node of the cluster"):
+        await nodes.ask(KEY, lambda pipe: pipe.hgetall(KEY))
+
+    assert clock() - began < 6.0
+    await nodes.aclose()
 
 
 def test_what_has_no_partition_is_on_one_node_too(nodes: Nodes) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from redis.asyncio import Redis
 
+from api.projection import streams
 from api.projection.fold import overlay
 from api.storage.changes import ApplyStats, Changes
 from api.storage.database import create_engine
@@ -16,6 +18,7 @@ from local.servers import Postgres, Valkey
 from protocol.events import State
 from protocol.keys import events, partition_of
 from tests.integration.projection.conftest import GROUP, World, eventually
+from tests.support.cluster import ValkeyCluster
 from tests.unit.projection.samples import TASK, change, chunk, progress, result, row, running
 
 LIFE = [running(1), progress(2), chunk(3), result(4, "done")]
@@ -245,3 +248,29 @@ async def test_redis_goes_away_and_comes_back(world: World, valkey_server: Valke
     assert await world.archived() == [1, 2]
     assert (await world.row()).state is State.SUCCEEDED
     assert replica.projection.status().redis_error is None
+
+
+async def test_a_node_that_hangs_is_counted_and_tried_again_and_the_others_are_read_meanwhile(
+    clustered_world: World, valkey_cluster: ValkeyCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "CALL_TIMEOUT_S", 0.2)
+    world, hanging = clustered_world, valkey_cluster.owner(partition_of(TASK))
+    other = next(task for task in iter(uuid4, None) if valkey_cluster.owner(partition_of(task)) is not hanging)
+    await world.submit(TASK, other)
+    replica = world.start()
+    await world.append(running(1))
+    await world.is_trimmed()
+
+    async def noticed() -> bool:
+        return replica.counters.redis_failures >= 3 and replica.projection.status().redis_error is not None
+
+    hanging.pause()
+    await eventually(noticed)
+    await world.append(running(1, task=other), task=other)
+    await world.has_archived(1, other)
+    assert replica.projection.healthy(), "waiting for Redis is no standstill"
+    hanging.resume()
+    await world.append(result(2))
+    await world.is_trimmed()
+
+    assert await world.archived() == [1, 2]

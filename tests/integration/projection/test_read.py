@@ -207,10 +207,10 @@ async def test_a_row_that_moves_to_the_heads_epoch_between_the_two_reads_is_read
     store: TaskStore, sync_redis: SyncRedis, redis: Redis
 ) -> None:
     class Rebuilding(AsyncLog):
-        async def snapshots(self, tasks: Any) -> Any:
+        async def snapshots(self, tasks: Any, **rest: Any) -> Any:
             await store.begin_epoch(TASK, EPOCH, "e9")
             Worker(sync_redis, epoch="e9").tell(State.RUNNING)
-            return await super().snapshots(tasks)
+            return await super().snapshots(tasks, **rest)
 
     await submit(store)
     shown = await TaskReader(store, Rebuilding(redis, partitions=16)).get(TASK)
