@@ -5,6 +5,8 @@
 - A close frame does not wait until the peer has read what is before it; it is put behind that, and the connection is
   cut when the peer has not taken it in time.
 - A peer that does not answer a ping is closed with 4012.
+- A peer that takes nothing for a minute, not even on a stream of server-sent events, loses its connection: the kernel
+  would keep it as long as the peer says that it has no room.
 - A server that goes away first tells its followers to resume, with 4001. By itself uvicorn would close them with 1012,
   and wait for answers that have no end.
 """
@@ -27,6 +29,8 @@ log = structlog.get_logger(__name__)
 _LINGER_S: Final = 30.0
 _HIGH_WATER: Final = 64 * 2**10
 _GOODBYE_S: Final = 5.0
+_PEER_S: Final = 60.0
+"""Longer than whatever tells a follower first that it is too slow (docs/protocol.md §8)."""
 
 
 class Server(uvicorn.Server):
@@ -36,6 +40,7 @@ class Server(uvicorn.Server):
         """Start as uvicorn does, and say where it listens."""
         await super().startup(sockets)
         if self.started:
+            let_go_of_peers(self, _PEER_S)
             log.info("Api listens", action="api_listens", host=self.config.host, port=self.config.port)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -44,6 +49,15 @@ class Server(uvicorn.Server):
         services: Services = self.lifespan.state["services"]
         await services.sockets.drain(_GOODBYE_S)
         await super().shutdown(sockets)
+
+
+def let_go_of_peers(server: uvicorn.Server, after_s: float) -> None:
+    """Have the kernel end connections, from now on, whose peer takes nothing for so long (RFC 5482)."""
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)  # Linux alone has it
+    if option is not None:
+        for listening in (each for servers in server.servers for each in servers.sockets):
+            if listening.family in {socket.AF_INET, socket.AF_INET6}:
+                listening.setsockopt(socket.IPPROTO_TCP, option, int(after_s * 1000))
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):

@@ -1,4 +1,4 @@
-"""The WebSocket protocol of the server, with peers that are silent or slow, on real connections."""
+"""The server and its WebSocket protocol, with peers that are silent or slow, on real connections."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from websockets.frames import Frame, Opcode
 from websockets.uri import parse_uri
 
 from api import server
-from api.server import WebSocketProtocol
+from api.server import WebSocketProtocol, let_go_of_peers
 from local.ports import free_port
 from tests.support.waiting import until_so
 
@@ -206,3 +206,32 @@ async def test_a_message_over_the_limit_is_closed_with_1009() -> None:
             await client.recv()
 
     assert client.close_code == 1009
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux alone lets go of such peers")
+async def test_a_peer_that_takes_nothing_of_a_stream_loses_its_connection() -> None:
+    ended = asyncio.Event()
+
+    async def app(_: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        flooding = asyncio.create_task(flood(send))
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        flooding.cancel()
+        ended.set()
+
+    async def flood(send: Any) -> None:
+        while True:
+            await send({"type": "http.response.body", "body": b"x" * 1_000, "more_body": True})
+
+    async with serving(app) as running:
+        let_go_of_peers(running, 1.0)
+        with socket.socket() as peer:
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            peer.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(peer, ("127.0.0.1", running.config.port))
+            await loop.sock_sendall(peer, b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+            async with asyncio.timeout(WAIT_S):
+                await ended.wait()
+        await until_so(lambda: not running.server_state.connections)
