@@ -54,6 +54,7 @@ COPY nginx.conf /etc/nginx/nginx.conf
 COPY deploy/container/hub.d /etc/nginx/hub.d
 COPY --from=npm-packages /hub/site/vendor /srv/hub/vendor
 COPY demo_client/site /srv/hub
+COPY deploy/container/docs.html /srv/api/docs.html
 USER 101:101
 EXPOSE 8080 8000
 STOPSIGNAL SIGQUIT
