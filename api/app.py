@@ -27,7 +27,7 @@ from api.live.session import Live
 from api.projection.lanes import Lanes
 from api.projection.read import TaskReader
 from api.projection.status import ProjectionSettings
-from api.routes import entrance, events, health, metrics, multiplex, problems, tasks, websocket
+from api.routes import asyncapi, entrance, events, health, metrics, multiplex, problems, tasks, websocket
 from api.routes.readiness import Readiness
 from api.routes.services import Services
 from api.routes.sockets import Sockets
@@ -64,10 +64,13 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     app = FastAPI(
         title="Async task processing",
         version="0.1.0",
-        description="Submit long-running tasks and follow them live. The WebSocket side is in docs/protocol.md.",
+        description=(
+            "Submit long-running tasks and follow them live. The WebSocket and stream side is in asyncapi.json; "
+            "docs/protocol.md is the contract behind both."
+        ),
         lifespan=lifespan,
     )
-    rooms = (events, websocket, multiplex, health, metrics, entrance)
+    rooms = (events, websocket, multiplex, health, metrics, asyncapi, entrance)
     for router in (tasks.router(kinds), *(room.router for room in rooms)):
         app.include_router(router)
     problems.install(app, kinds)

@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 _PAGE_BYTES: Final = 4 * 2**20
 """A page ends before it has more; one event may be larger."""
-_PING_S: Final = 15.0
+PING_S: Final = 15.0
 """An idle stream shows this often that it lives; proxies commonly give up after 60 s."""
 
 router = APIRouter(tags=["events"])
@@ -143,7 +143,7 @@ async def _stream(parts: Services, task: UUID, cursor: Cursor | None) -> AsyncGe
         while not parts.sockets.draining:
             step = step or asyncio.ensure_future(anext(frames, None))
             either: list[asyncio.Future[Any]] = [step, parts.sockets.goodbye]
-            await asyncio.wait(either, timeout=_PING_S, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, timeout=PING_S, return_when=asyncio.FIRST_COMPLETED)
             if not step.done():
                 yield ": still here\n\n"
                 continue

@@ -23,6 +23,7 @@ PROBLEMS: Final = {
     ("get", "/livez"): set(),
     ("get", "/stats"): set(),
     ("get", "/metrics"): set(),
+    ("get", "/asyncapi.json"): set(),
 }
 """Every route and the problems that it answers with."""
 
