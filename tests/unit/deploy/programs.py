@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Final
 
 from api.settings import ApiSettings
 from tests.unit.deploy.rendering import Manifest, Rendered, pod
@@ -34,17 +34,6 @@ def with_workload(rendered: Rendered) -> Iterator[tuple[Manifest, Manifest]]:
     for workload in rendered.workloads:
         for container in pod_of(workload)["containers"]:
             yield workload, container
-
-
-def found_under(tree: Any, key: str) -> Iterator[Any]:
-    """Whatever stands under `key`, anywhere."""
-    if isinstance(tree, dict):
-        if key in tree:
-            yield tree[key]
-        tree = list(tree.values())
-    if isinstance(tree, list):
-        for each in tree:
-            yield from found_under(each, key)
 
 
 def api_settings(rendered: Rendered, container: Manifest) -> ApiSettings:

@@ -1,6 +1,6 @@
-"""As much of kustomize as deploy/kubernetes uses: resources, generated ConfigMaps, images, patches of single fields.
+"""As much of kustomize as deploy/kubernetes uses: resources, ConfigMaps, images, patches, suffixes, selected labels.
 
-Hashes of names and added labels are left out: nothing here depends on them.
+Hashes of names and other added labels are left out: nothing here depends on them.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ _KNOWN: Final = {
     "apiVersion",
     "kind",
     "namespace",
+    "nameSuffix",
     "labels",
     "resources",
     "configMapGenerator",
@@ -44,6 +45,11 @@ def render(folder: Path) -> list[Manifest]:
                 container["image"] = f"{image['newName']}:{image['newTag']}"
     for patch in described.get("patches", []):
         _patch(manifests, patch)
+    for labels in described.get("labels", []):
+        if labels.get("includeSelectors"):
+            _label(manifests, labels["pairs"])
+    for manifest in manifests:
+        manifest["metadata"]["name"] += described.get("nameSuffix", "")
     return manifests
 
 
@@ -65,6 +71,17 @@ def pod(manifest: Manifest) -> Manifest | None:
     """The pod that a manifest makes; None when it makes none."""
     template = manifest.get("spec", {}).get("template")
     return None if template is None else template["spec"]
+
+
+def found_under(tree: Any, key: str) -> Iterator[Any]:
+    """Whatever stands under `key`, anywhere."""
+    if isinstance(tree, dict):
+        if key in tree:
+            yield tree[key]
+        tree = list(tree.values())
+    if isinstance(tree, list):
+        for each in tree:
+            yield from found_under(each, key)
 
 
 @dataclass(frozen=True)
@@ -112,15 +129,28 @@ def _generate(manifests: list[Manifest], folder: Path, generator: Manifest) -> N
 
 def _patch(manifests: list[Manifest], patch: Manifest) -> None:
     target = patch["target"]
-    patched = [
-        each
-        for each in manifests
-        if each["kind"] == target["kind"] and re.fullmatch(target["name"], each["metadata"]["name"])
-    ]
+    patched = [each for each in manifests if _is_target(each, **target)]
     assert patched, f"{target} is nowhere"
     for manifest in patched:
         for step in yaml.safe_load(patch["patch"]):
             _step(manifest, **step)
+
+
+def _is_target(manifest: Manifest, kind: str, name: str = ".*", labelSelector: str = "") -> bool:  # noqa: N803 - its name there
+    wanted = dict(pair.split("=") for pair in filter(None, labelSelector.split(",")))
+    metadata = manifest["metadata"]
+    named = manifest["kind"] == kind and re.fullmatch(name, metadata["name"]) is not None
+    return named and wanted.items() <= metadata.get("labels", {}).items()
+
+
+def _label(manifests: list[Manifest], pairs: dict[str, str]) -> None:
+    """Of what makes pods, and of what selects them."""
+    for manifest in manifests:
+        manifest["metadata"].setdefault("labels", {}).update(pairs)
+        for selected in found_under(manifest, "matchLabels"):
+            selected.update(pairs)
+        if pod(manifest) is not None:
+            manifest["spec"]["template"]["metadata"]["labels"].update(pairs)
 
 
 def _step(manifest: Any, op: str, path: str, value: Any = None) -> None:

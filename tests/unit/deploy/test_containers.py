@@ -12,13 +12,12 @@ from tests.unit.deploy.programs import (
     READ,
     SETTINGS,
     api_settings,
-    found_under,
     ours,
     pod_of,
     with_workload,
     worker_settings,
 )
-from tests.unit.deploy.rendering import KUBERNETES, ROOT, Rendered, containers, load
+from tests.unit.deploy.rendering import KUBERNETES, ROOT, Rendered, containers, found_under, load
 
 
 def test_the_api_listens_where_the_cluster_looks(rendered: Rendered) -> None:

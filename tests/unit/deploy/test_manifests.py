@@ -11,8 +11,18 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.unit.deploy.programs import found_under, pod_of, with_workload
-from tests.unit.deploy.rendering import BASE, KUBERNETES, PRODUCTION, Manifest, Rendered, containers, load, render
+from tests.unit.deploy.programs import pod_of, with_workload
+from tests.unit.deploy.rendering import (
+    BASE,
+    KUBERNETES,
+    PRODUCTION,
+    Manifest,
+    Rendered,
+    containers,
+    found_under,
+    load,
+    render,
+)
 
 
 def test_every_file_is_yaml_that_somebody_uses() -> None:
