@@ -39,6 +39,8 @@ HAND_BACK_SIGNAL: Final = signal.SIGUSR2
 """What the main process sends to its pool processes when their tasks are to go back."""
 _REQUEUE_PAUSE_S: Final = 1.0
 """A message that goes back is delivered again at once: without a pause it would circle while Redis fails."""
+_BROKER_TIMEOUT_S: Final = 5.0
+"""Of everything the main process asks the broker; by default it waits for ever. A BRPOP returns after a second."""
 _HARD_LIMIT_AFTER_S: Final = 30.0
 """Celery's own limit is a last net, for a process whose flusher does not give a stuck attempt up."""
 
@@ -84,6 +86,7 @@ class WorkerApp:
             loglevel=settings.log_level.upper(),
             quiet=True,
             without_gossip=True,
+            without_heartbeat=True,  # nobody listens, and each would wait for a broker that hangs
             without_mingle=True,
         )
         worker.start()
@@ -197,6 +200,7 @@ def _configuration(
             "visibility_timeout": settings.visibility_timeout_s,
             "unacked_restore_throttle": 1,  # looked for every 10 s; by default every 100 s
             "socket_connect_timeout": 3,
+            "socket_timeout": _BROKER_TIMEOUT_S,
             "socket_keepalive": True,
         },
         "result_backend": None,

@@ -7,7 +7,8 @@ queue out, CLIENT UNBLOCK ends the wait: it returns with nothing, as after its t
 names the queue again.
 
 So nothing is stopped that would have to be taken up again. A lost connection, a lost pool process or an end of whatever
-kind needs no care: the next decision sees what is left. No message is popped that is not delivered as ever.
+kind needs no care: the next decision sees what is left. No message is popped that is not delivered as ever. A broker
+that does not answer within the time-out of its connections is a lost connection, for Celery as for this.
 """
 
 from __future__ import annotations
@@ -61,10 +62,12 @@ class Shares:
         """Those of `queues` that the next BRPOP may name. It is sent right after this, but for no queue."""
         opened = self._open()
         chosen = [queue for queue in queues if queue in opened]
-        self._left_out = frozenset(queues) - opened if chosen else frozenset()
-        if self._left_out and self._may_unblock:
+        left_out = frozenset(queues) - opened if chosen else frozenset()
+        self._left_out = frozenset()
+        if left_out and self._may_unblock:
             try:
                 self._client_id = self._consumer.task_consumer.channel.client.client_id()
+                self._left_out = left_out  # once it is known whom to wake
             except ResponseError as error:
                 self._do_not_unblock(error)
         return chosen

@@ -12,8 +12,11 @@ from typing import Any, Final
 from uuid import UUID
 
 import pytest
+from celery import Celery
 from redis import Redis
 
+from local.server import running
+from local.servers import Valkey
 from protocol.events import State
 from tests.integration.baseline.processes import Baseline
 from tests.integration.worker.processes import Broker, StartWorker
@@ -26,6 +29,9 @@ B_KINDS: Final = "waits,streams,counts"
 SHIPPED: Final = "compute_pi,document_analysis,synthetic"
 AT_ONCE_MS: Final = 3_000
 """On a machine that is busy. Those that must wait would do so for much longer."""
+
+_BOUNDED_S: Final = 60.0
+"""Some time-outs of a broker, one after the other, at the end of a worker."""
 
 
 class Timed:
@@ -197,6 +203,64 @@ def test_a_connection_that_is_cut_while_a_kind_has_its_share_costs_no_task_and_n
     assert many.most_at_once() == 2
     assert "Connection to broker lost" in worker.text
     assert "Traceback" not in worker.text
+
+
+@pytest.fixture
+def carrier(tmp_path: Path) -> Iterator[Valkey]:
+    """A server that has the messages alone: a test may hang it, and the tasks go on."""
+    with running(Valkey(tmp_path / "carrier")) as server:
+        yield server
+
+
+@pytest.fixture
+def carried(carrier: Valkey, tasks: Tasks) -> Iterator[Broker]:
+    with Celery("tests", broker=carrier.url, set_as_current=False) as celery, Redis.from_url(carrier.url) as redis:
+        yield Broker(tasks, celery, redis)
+
+
+def one_runs_and_one_waits_for_its_share(broker: Broker) -> tuple[UUID, UUID]:
+    first = broker.submit("waits")
+    until(lambda: broker.tasks.head(first).state is State.RUNNING)
+    second = broker.submit("waits")
+    until(lambda: bool(fetching(broker.redis)))
+    return first, second
+
+
+@pools
+def test_a_broker_that_hangs_when_a_share_is_free_again_is_not_waited_for_at_the_end(
+    carrier: Valkey, carried: Broker, start_worker: StartWorker, pool: str
+) -> None:
+    worker = start_worker(pool, WORKER_CONCURRENCY=3, WORKER_KINDS=B_KINDS, BROKER_URL=carrier.url, WORKER_DRAIN_S=0.1)
+    first, _ = one_runs_and_one_waits_for_its_share(carried)
+    carrier.pause()
+    try:
+        carried.tasks.cancel(first)
+        until(lambda: carried.tasks.head(first).closed)
+        worker.process.terminate()
+
+        worker.process.wait(_BOUNDED_S)  # raises when it has not ended
+    finally:
+        carrier.resume()
+
+
+@pools
+def test_a_broker_that_hangs_when_a_share_is_free_again_costs_no_task_and_no_share(
+    carrier: Valkey, carried: Broker, start_worker: StartWorker, pool: str
+) -> None:
+    worker = start_worker(pool, WORKER_CONCURRENCY=3, WORKER_KINDS=B_KINDS, BROKER_URL=carrier.url)
+    first, second = one_runs_and_one_waits_for_its_share(carried)
+    carrier.pause()
+    try:
+        carried.tasks.cancel(first)
+        until(lambda: "Connection to broker lost" in worker.text)
+    finally:
+        carrier.resume()
+
+    until(lambda: carried.tasks.head(second).state is State.RUNNING)
+    third = carried.submit("waits")
+    assert submit_and_time(carried, "streams") < AT_ONCE_MS
+    assert carried.tasks.head(third).state is State.QUEUED
+    assert carried.tasks.head(second).attempt == 1
 
 
 def fetching(redis: Redis) -> list[str]:
