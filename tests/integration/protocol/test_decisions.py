@@ -61,7 +61,7 @@ class Twin:
 
 
 class Scripts:
-    """append.lua and control.lua on a real server; `redis` is a client of the one that has the task's keys."""
+    """The scripts on a real server; `redis` is a client of the one that has the task's keys."""
 
     def __init__(self, task: UUID, redis: Redis, nodes: Nodes) -> None:
         self._redis = redis
