@@ -6,6 +6,7 @@ from typing import Final
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
 from tests.integration.hub.asking import QUICK
 from tests.support.rest import submit
@@ -104,6 +105,16 @@ def test_the_documentation_of_both_services_finds_its_schema(http: httpx.Client)
         assert http.get(f"{path}/openapi.json").json()["servers"] == [{"url": path}]
     front_page = http.get("/api/")
     assert front_page.headers["location"] == "/api/docs"
+
+
+def test_the_description_of_the_streams_leads_through_the_hub(http: httpx.Client, api: httpx.Client) -> None:
+    assert '"/api/asyncapi.json"' in http.get("/api-docs").text
+    described = api.get("/asyncapi.json").json()
+    server, channel = described["servers"]["websocket"], described["channels"]["task"]
+    assert server == {"host": http.base_url.netloc.decode(), "pathname": "/api", "protocol": "ws"}
+    path = server["pathname"] + channel["address"].format(task_id=submit(api, updates=1)["id"])
+    with connect(f"{server['protocol']}://{server['host']}{path}", close_timeout=2) as websocket:
+        assert '"hello"' in str(websocket.recv(10))
 
 
 def _script_rule(page: httpx.Response) -> str:
