@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import resource
 import time
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, Final, TypeVar
@@ -25,12 +25,27 @@ T = TypeVar("T")
 
 _PATIENCE_S: Final = 1.0
 """How long a reading waits for Redis; without it there is less to tell, and that is told at once."""
+_NAME_DIGITS: Final = 8
+"""Of the random number of a server of Redis. Its address is nobody's business who may read this."""
 _PAGE_BYTES: Final = resource.getpagesize()
 
 
 @dataclass(frozen=True, slots=True)
+class NodeUsage:
+    """What one server of Redis has used since its start; `at_ms` is when it said so, by our clock.
+
+    `name` is another one after every start, so that the counters of a name never go back.
+    """
+
+    name: str
+    cpu_s: float
+    memory_bytes: int
+    at_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class ServerUsage:
-    """What Redis has used since its start, all nodes of a cluster together; `at_ms` is when that was, by our clock."""
+    """All servers of Redis together."""
 
     cpu_s: float
     memory_bytes: int
@@ -38,12 +53,29 @@ class ServerUsage:
 
 
 @dataclass(frozen=True, slots=True)
+class Missing:
+    """What is not in the readings: the reports of the other processes, and so many servers of Redis."""
+
+    reports: bool
+    redis_nodes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Readings:
-    """This process now, all that report (this one among them, as it is now), and Redis; None when it does not tell."""
+    """This process now, all that report (this one among them, as it is now), and Redis, as far as it tells."""
 
     own: Usage
     processes: list[Usage]
-    server: ServerUsage | None
+    nodes: list[NodeUsage]
+    missing: Missing
+
+    @property
+    def server(self) -> ServerUsage | None:
+        """All nodes together; None when one does not tell, for the others would pass for all of them."""
+        if not self.nodes or self.missing.redis_nodes:
+            return None
+        cpu_s, memory_bytes = sum(node.cpu_s for node in self.nodes), sum(node.memory_bytes for node in self.nodes)
+        return ServerUsage(cpu_s, memory_bytes, max(node.at_ms for node in self.nodes))
 
 
 @dataclass(slots=True)
@@ -84,10 +116,12 @@ class UsageBoard:
 
     async def read(self) -> Readings:
         """Everything that is known within a second; this process at the least."""
-        entries, infos = await self._ask()
+        entries, nodes = await asyncio.gather(_within(self._entries()), self._nodes())
         own = self._own()
-        server = _server(infos, own.at_ms)
-        return Readings(own, listed({**entries, own.field.encode(): own.encode().encode()}, own.at_ms), server)
+        found = [node for node in nodes if node is not None]
+        missing = Missing(reports=entries is None, redis_nodes=len(nodes) - len(found))
+        fields = {**(entries or {}), own.field.encode(): own.encode().encode()}
+        return Readings(own, listed(fields, own.at_ms), found, missing)
 
     async def _report(self, *, clean: bool) -> None:
         own = self._own()
@@ -100,23 +134,14 @@ class UsageBoard:
         if clean and (old := forgotten(await self._entries(), own.at_ms)):
             await self._redis.ask(KEY, lambda pipe: pipe.hdel(KEY, *old))
 
-    async def _ask(self) -> tuple[Mapping[bytes, bytes], Sequence[Mapping[str, Any]]]:
-        """The reports and what each server tells of itself; empty when it cannot be had within a second."""
-        found = await asyncio.gather(_within(self._entries()), _within(self._infos()), return_exceptions=True)
-        for error in found:
-            if isinstance(error, BaseException) and not isinstance(error, RedisError | OSError):
-                raise error
-        entries, infos = (None if isinstance(answer, BaseException) else answer for answer in found)
-        return entries or {}, infos or []
-
     async def _entries(self) -> Mapping[bytes, bytes]:
         (entries,) = await self._redis.ask(KEY, lambda pipe: pipe.hgetall(KEY))
         return dict(entries)
 
-    async def _infos(self) -> list[Mapping[str, Any]]:
-        servers: list[Any] = await self._redis.servers()
-        infos: list[Mapping[str, Any]] = await asyncio.gather(*(server.info("cpu", "memory") for server in servers))
-        return infos
+    async def _nodes(self) -> list[NodeUsage | None]:
+        """One for each server, None for one that does not tell; there is one at least."""
+        servers: list[Any] = await _within(self._redis.servers()) or []
+        return await asyncio.gather(*(_within(_node(server)) for server in servers)) or [None]
 
     def _own(self) -> Usage:
         return Usage(self._name, "api", cpu_s(), memory_bytes(), time.time() * 1000)
@@ -150,16 +175,20 @@ def memory_bytes() -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-async def _within(question: Awaitable[T]) -> T:
-    async with asyncio.timeout(_PATIENCE_S):
-        return await question
-
-
-def _server(infos: Sequence[Mapping[str, Any]], at_ms: float) -> ServerUsage | None:
-    """Of the main process of each server, all its threads."""
+async def _within(question: Awaitable[T]) -> T | None:
+    """The answer; None when Redis does not give it within a second."""
     try:
-        used_s = sum(float(info["used_cpu_user"]) + float(info["used_cpu_sys"]) for info in infos)
-        memory_bytes = sum(int(info["used_memory"]) for info in infos)
+        async with asyncio.timeout(_PATIENCE_S):
+            return await question
+    except (RedisError, OSError):  # TimeoutError is an OSError
+        return None
+
+
+async def _node(server: Any) -> NodeUsage | None:
+    """Of the main process of a server, all its threads."""
+    info: Mapping[str, Any] = await server.info("server", "cpu", "memory")
+    try:
+        used_s = float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
+        return NodeUsage(str(info["run_id"])[:_NAME_DIGITS], used_s, int(info["used_memory"]), time.time() * 1000)
     except (KeyError, ValueError):
         return None
-    return ServerUsage(used_s, memory_bytes, at_ms) if infos else None

@@ -37,8 +37,10 @@ async def readyz(parts: ServicesDep) -> Response:
 async def stats(parts: ServicesDep) -> dict[str, Any]:
     """This process: CPU and memory as the operating system counts them, sessions, live delivery, projection.
 
-    `processes` are all replicas and workers that report to Redis, this one among them, and `redis` is the server
-    itself, null when it does not tell. Of each, `at_ms` says when it was looked at.
+    `processes` are all replicas and workers that report to Redis, this one among them. `redis_nodes` are its servers,
+    each under a name that changes when it is started again, and `redis` is all of them together, null when one does not
+    tell. Of each, `at_ms` says when it was looked at. `missing` tells whether the reports of the others could not be
+    read, and how many servers did not tell: what is here is then not all there is.
     """
     usage = await parts.usage.read()
     live, projection = parts.live, parts.projection.status()
@@ -57,4 +59,6 @@ async def stats(parts: ServicesDep) -> dict[str, Any]:
         "usage": asdict(parts.usage.counters),
         "processes": [asdict(process) for process in usage.processes],
         "redis": None if usage.server is None else asdict(usage.server),
+        "redis_nodes": [asdict(node) for node in usage.nodes],
+        "missing": asdict(usage.missing),
     }

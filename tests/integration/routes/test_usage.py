@@ -135,6 +135,7 @@ def test_a_key_of_another_type_costs_the_others_and_not_ourselves(api: Api, redi
         stats = until_stats(api, lambda stats: stats["usage"]["failures"] > before + 1)
         assert named(stats) == ["api busy"]
         assert stats["redis"] is not None
+        assert stats["missing"] == {"reports": True, "redis_nodes": 0}
     finally:
         redis.delete(KEY)
     until_stats(api, lambda stats: named(stats) == ["api busy", "worker worker"])
@@ -154,3 +155,6 @@ def test_redis_tells_of_itself(api: Api, redis: Redis) -> None:
     assert used["cpu_s"] >= info["used_cpu_user"] + info["used_cpu_sys"]
     assert used["memory_bytes"] == pytest.approx(info["used_memory"], rel=0.2)
     assert before["at_ms"] < used["at_ms"] <= after["now_ms"]
+    (node,) = after["redis_nodes"]
+    assert node == {"name": info["run_id"][:8], **used}
+    assert after["missing"] == {"reports": False, "redis_nodes": 0}
