@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Meter } from "../../site/js/hub/meter.js";
-import { figuresOf, missingCpu, verdictOn } from "../../site/js/pi/figures.js";
+import { figuresOf, meanOf, missingCpu, verdictOn } from "../../site/js/pi/figures.js";
 import { Sampler } from "../../site/js/pi/sampler.js";
 
 /** @type {import("../../site/js/pi/parameters.js").Parameters} */
 const PARAMETERS = { digits: 100, paceMs: [100, 500], clients: 5, intervalMs: 150, strategy: "plain", tasks: "shared" };
+
+const LONG = { ages: false, rates: false };
 
 /**
  * @param {{ age?: number, cpu?: number, messages?: number, bytes?: number }} [of]
@@ -24,8 +26,52 @@ function measured({ age = 10, cpu = 1_000, messages = 100, bytes = 1_000 } = {})
  * @param {Parameters<typeof measured>[0]} poll
  */
 function verdict(live, poll, /** @type {number | null} */ uncertaintyMs = 1) {
-  return verdictOn(figuresOf({ live: measured(live), poll: measured(poll) }), PARAMETERS, uncertaintyMs);
+  return verdictOn(figuresOf({ live: measured(live), poll: measured(poll) }, LONG), PARAMETERS, uncertaintyMs);
 }
+
+/**
+ * What stands in a row of the table.
+ *
+ * @param {string} key
+ * @param {import("../../site/js/pi/figures.js").TooShort} tooShort
+ * @param {{ live?: Parameters<typeof measured>[0], poll?: Parameters<typeof measured>[0] }} [of]
+ */
+function told(key, tooShort, { live, poll } = {}) {
+  const figures = figuresOf({ live: measured(live), poll: measured(poll) }, tooShort);
+  return figures.find((figure) => figure.key === key)?.told;
+}
+
+describe("figuresOf", () => {
+  it("says in words what was too short to measure", () => {
+    const short = { ages: true, rates: true };
+    const none = { age: Number.NaN };
+    assert.deepEqual(told("age", short, { live: none }), { live: "too short to measure", poll: "10 ms" });
+    assert.deepEqual(told("age", LONG, { live: none }), { live: "–", poll: "10 ms" });
+    assert.deepEqual(told("cpu", short), { live: "too short to measure", poll: "too short to measure" });
+    assert.deepEqual(told("cpu", short, { live: { cpu: Number.NaN } })?.live, "–");
+    assert.deepEqual(told("bytes", short), { live: "1,000 B", poll: "1,000 B" });
+    const figures = figuresOf({ live: measured(), poll: measured() }, short);
+    assert.doesNotMatch(verdictOn(figures, PARAMETERS, 1), /CPU/);
+  });
+
+  it("does not give a CPU below the steps of the kernel as nothing", () => {
+    assert.equal(told("worker", LONG)?.live, "under 10 ms");
+    assert.equal(told("store", LONG)?.poll, "–");
+  });
+});
+
+describe("meanOf", () => {
+  it("is of the whole run", () => {
+    const { live, poll } = { live: measured({ cpu: 100 }), poll: measured({ cpu: Number.NaN }) };
+    assert.deepEqual(meanOf(live, 2_000), { ageMs: 10, cpu: 50, messages: 50, bytes: 500 });
+    assert.deepEqual(meanOf(poll, 2_000), { ageMs: 10, cpu: Number.NaN, messages: 50, bytes: 500 });
+  });
+
+  it("tells nothing a second of a run that is far shorter", () => {
+    const nothing = Number.NaN;
+    assert.deepEqual(meanOf(measured(), 100), { ageMs: 10, cpu: nothing, messages: nothing, bytes: nothing });
+  });
+});
 
 describe("missingCpu", () => {
   it("names the parts that are not known", () => {
@@ -70,7 +116,7 @@ describe("verdictOn", () => {
   it("does not compare the CPU of a side of which a part is unknown", () => {
     const live = measured();
     live.cpu.store = Number.NaN;
-    assert.doesNotMatch(verdictOn(figuresOf({ live, poll: measured() }), PARAMETERS, 1), /CPU/);
+    assert.doesNotMatch(verdictOn(figuresOf({ live, poll: measured() }, LONG), PARAMETERS, 1), /CPU/);
   });
 
   it("leaves out what was not measured", () => {

@@ -45,6 +45,12 @@ function baseline(apiS, workerS, workerAtMs = now()) {
   return { cpu_s: apiS, worker };
 }
 
+/** @param {LoadMonitor} load */
+async function read(load) {
+  await load.start();
+  load.stop();
+}
+
 describe("LoadMonitor", () => {
   it("counts what was used since the mark", async () => {
     const load = new LoadMonitor();
@@ -98,9 +104,45 @@ describe("LoadMonitor", () => {
       [0.3, 20_000],
     ]) {
       answers = { "/api/stats": api(cpuS, 0.5, start + laterMs), "/baseline/stats": baseline(1, 0.5, start + laterMs) };
-      await load.settle();
+      await read(load);
     }
     assert.equal(Math.round(load.used.live.api), 200);
+  });
+
+  it("does not count what a process uses after the end, while another has not told of it yet", async () => {
+    const start = now();
+    answers["/baseline/stats"] = baseline(1, 0.5, start - 500);
+    const load = new LoadMonitor();
+    await load.mark();
+    answers = { "/api/stats": api(1.1, 0.5, start + 1_000), "/baseline/stats": baseline(1, 0.5, start - 500) };
+    load.onReading = () => {
+      answers = { "/api/stats": api(1.9, 0.9, start + 2_000), "/baseline/stats": baseline(1, 0.6, start + 2_000) };
+    };
+    assert.equal(await load.settle(), true);
+    await read(load);
+    assert.equal(Math.round(load.used.live.api), 100);
+    assert.equal(Math.round(load.used.live.worker), 0);
+    assert.equal(Math.round(load.used.poll.worker), 100);
+  });
+
+  it("knows no rate at the mark, and afterwards none of before", async () => {
+    const load = new LoadMonitor();
+    const start = now();
+    for (const [workerS = 0, atMs = 0] of [
+      [0.5, start - 1_000],
+      [0.6, start],
+    ]) {
+      answers["/api/stats"] = api(workerS, workerS, atMs);
+      await read(load);
+    }
+    assert.equal(Math.round(load.rates.live.worker), 100);
+    await load.mark();
+    assert.ok(Number.isNaN(load.rates.live.worker));
+    await read(load); // the same report again
+    assert.ok(Number.isNaN(load.rates.live.worker));
+    answers["/api/stats"] = api(0.6, 0.8, start + 1_000);
+    await read(load);
+    assert.equal(Math.round(load.rates.live.worker), 200);
   });
 
   it("knows nothing of a service that is away", async () => {
@@ -115,20 +157,20 @@ describe("LoadMonitor", () => {
     const load = new LoadMonitor();
     const start = now();
     answers["/api/stats"] = api(1, 0.5, start - 4_000);
-    await load.mark();
+    await read(load);
     answers["/api/stats"] = api(1.1, 0.6, start - 3_000); // both have used 100 ms in this second, and die
-    await load.mark();
+    await read(load);
     assert.ok(Number.isNaN(load.rates.live.api));
     const living = api(1, 0.5, start);
     answers["/api/stats"] = { ...living, processes: living.processes.map((one) => ({ ...one, name: `${one.name}b` })) };
-    await load.mark();
+    await read(load);
     const next = api(1.2, 0.5, start + 1_000);
     const dead = { name: "api-1", role: "api", cpu_s: 1.1, at_ms: start - 3_000 };
     answers["/api/stats"] = {
       ...next,
       processes: [dead, ...next.processes.map((one) => ({ ...one, name: `${one.name}b` }))],
     };
-    await load.mark();
+    await read(load);
     assert.equal(Math.round(load.rates.live.api), 200);
   });
 
@@ -155,7 +197,7 @@ describe("LoadMonitor", () => {
       [1.5, start + 1_000],
     ]) {
       answers["/api/stats"] = api(cpuS, 0.5, atMs);
-      await load.mark();
+      await read(load);
     }
     assert.equal(Math.round(load.rates.live.api), 300);
   });

@@ -1,19 +1,19 @@
 /** The figures of both sides beside the timeline. */
 
-import { h, setText } from "../hub/dom.js";
-import { bytes, count, duration, NONE } from "../hub/format.js";
+import { h, setAttribute, setText } from "../hub/dom.js";
+import { bytes, count, duration, NONE, TOO_SHORT } from "../hub/format.js";
 import { FIGURES, SIDE_NAMES, SIDES } from "../hub/words.js";
 import { share } from "./outcome.js";
 
 /** @typedef {import("./side-record.js").Idle} Idle */
-/** @typedef {import("./outcome.js").Figures & { matches: number, idle: Idle }} SideFigures */
+/** @typedef {import("./outcome.js").Figures & { matches: number, idle: Idle, tooShort: boolean }} SideFigures  tooShort: over before an age could be measured */
 
 /** @type {[string, (figures: SideFigures) => string][]} */
 const ROWS = [
   ["Matches", ({ matches }) => count(matches)],
-  [FIGURES.age, ({ ages }) => duration(ages.p50)],
-  [FIGURES.p95, ({ ages }) => duration(ages.p95)],
-  [FIGURES.max, ({ ages }) => duration(ages.max)],
+  [FIGURES.age, ({ ages, tooShort }) => (tooShort ? TOO_SHORT : duration(ages.p50))],
+  [FIGURES.p95, ({ ages, tooShort }) => (tooShort ? TOO_SHORT : duration(ages.p95))],
+  [FIGURES.max, ({ ages, tooShort }) => (tooShort ? TOO_SHORT : duration(ages.max))],
   [FIGURES.messages, ({ traffic }) => count(traffic.messages)],
   [FIGURES.empty, ({ traffic }) => nothingNew(traffic)],
   [FIGURES.bytes, ({ traffic }) => bytes(traffic.bytes)],
@@ -50,10 +50,19 @@ export class FiguresTable {
     for (const [index, [, told]] of ROWS.entries()) {
       for (const side of SIDES) {
         const cell = this.#cells[side][index];
-        if (cell) setText(cell, told(figures[side]));
+        if (cell) fill(cell, told(figures[side]));
       }
     }
   }
+}
+
+/**
+ * @param {HTMLElement} cell
+ * @param {string} text
+ */
+function fill(cell, text) {
+  setText(cell, text);
+  setAttribute(cell, "class", text === TOO_SHORT ? "number unmeasured" : "number");
 }
 
 /** @param {import("../hub/meter.js").Traffic} traffic */

@@ -217,10 +217,13 @@ export class Run {
    */
   #figuresOf(side) {
     const record = this.records[side];
+    const follower = this.#followers[side];
+    const ages = this.#meters[side].totals();
     return {
       matches: record.matches.length,
-      ages: this.#meters[side].totals(),
-      traffic: this.#followers[side]?.traffic ?? { messages: 0, empty: 0, bytes: 0 },
+      ages,
+      tooShort: ages.count === 0 && Boolean(follower?.view.result),
+      traffic: follower?.traffic ?? { messages: 0, empty: 0, bytes: 0 },
       idle: record.idle,
       cuts: record.cuts.length,
     };

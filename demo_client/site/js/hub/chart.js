@@ -2,6 +2,7 @@
 
 import uPlot from "/vendor/uplot/uPlot.esm.js";
 import { append, h, setAttribute, setText } from "./dom.js";
+import { sentence } from "./words.js";
 
 /** @typedef {import("./words.js").Side} Side */
 /**
@@ -9,13 +10,18 @@ import { append, h, setAttribute, setText } from "./dom.js";
  * @property {string} title
  * @property {string} unit  as it stands behind a number: "ms", "a second"
  * @property {{ label: string, side: Side }[]} series
- * @property {number} seconds  the span of the time axis; of a longer run the newest part is shown
+ * @property {number} seconds  the span of the time axis; it grows with what is longer
+ * @property {number} mostSeconds  as far as this: of what is longer still, the newest part is shown
  * @property {boolean} [log]  a logarithmic scale, for values that differ by orders of magnitude
  * @property {(value: number | null) => string} [format]  the newest value in the legend, with its unit
  */
 
 /** The text alternative is rewritten this seldom, in s: a screen reader may read it aloud each time. */
 const TELL_EVERY_S = 10;
+/** So few points of a line are marked each: one alone would not be seen, and two hardly. */
+const MARKED = 5;
+/** By how much the time axis grows: seldom, so that the lines do not creep. */
+const GROWTH = 1.5;
 /** Least value that a logarithmic scale shows. */
 const LOG_FLOOR = 0.1;
 const AXIS_FONT = "12px system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif";
@@ -30,6 +36,7 @@ export class LineChart {
   /** @type {uPlot} */
   #plot;
   #frame = h("div", { class: "plot", role: "img" });
+  #words = h("p", { class: "quiet" });
   /** @type {HTMLElement[]} */
   #keys = [];
   #toldAtS = 0;
@@ -46,6 +53,7 @@ export class LineChart {
     /** The chart with its title and legend. */
     this.element = h("figure", { class: "chart" });
     append(this.element, [this.#caption(), this.#frame]);
+    append(this.#frame, [this.#words]);
     this.#plot = new uPlot(this.#plotOptions(), /** @type {any} */ (this.#data), this.#frame);
     new ResizeObserver(() => this.#fit()).observe(this.#frame);
     this.#followTheme();
@@ -62,7 +70,7 @@ export class LineChart {
     const [times, ...lines] = this.#data;
     times.push(tSeconds);
     for (const [at, line] of lines.entries()) line.push(this.#plotted(values[at]));
-    while (times.length > 2 && /** @type {number} */ (times[1]) < tSeconds - this.#seconds) {
+    while (times.length > 2 && /** @type {number} */ (times[1]) < tSeconds - this.#options.mostSeconds) {
       for (const column of this.#data) column.shift();
     }
     this.#plot.setData(/** @type {any} */ (this.#data));
@@ -81,7 +89,27 @@ export class LineChart {
     this.#data = [[], ...this.#options.series.map(() => [])];
     this.#plot.setData(/** @type {any} */ (this.#data));
     this.#showKeys([]);
+    setText(this.#words, "");
     setAttribute(this.#frame, "aria-label", `${this.#options.title}: a chart over time, with nothing to show yet.`);
+  }
+
+  /**
+   * Nothing more will come: a series of which no value was known gets one, at the last time that there is.
+   *
+   * @param {(number | null)[]} values  one for each series
+   * @param {string} why  there is nothing to see, if there is not
+   */
+  end(values, why) {
+    for (const [at, value] of values.entries()) {
+      const line = this.#data[at + 1] ?? [];
+      if (line.length === 0 || known(line).length > 0) continue;
+      line[line.length - 1] = this.#plotted(value);
+      this.#showKey(at, value);
+    }
+    this.#plot.setData(/** @type {any} */ (this.#data));
+    const [, ...lines] = this.#data;
+    if (lines.every((line) => known(line).length === 0)) setText(this.#words, sentence(why));
+    this.tell();
   }
 
   /**
@@ -93,12 +121,13 @@ export class LineChart {
     this.#toldAtS = tSeconds;
     const { title, series } = this.#options;
     const lines = series.map(({ label }, at) => {
-      const known = (this.#data[at + 1] ?? []).filter((value) => value !== null);
-      if (known.length === 0) return `${label}: unknown`;
-      const from = this.#format(Math.min(...known));
-      return `${label}: ${this.#format(known.at(-1))} now, from ${from} to ${this.#format(Math.max(...known))}`;
+      const values = known(this.#data[at + 1] ?? []);
+      if (values.length === 0) return `${label}: unknown`;
+      const from = this.#format(Math.min(...values));
+      return `${label}: ${this.#format(values.at(-1))} now, from ${from} to ${this.#format(Math.max(...values))}`;
     });
-    setAttribute(this.#frame, "aria-label", `${title}, a chart of ${Math.round(tSeconds)} s. ${lines.join(". ")}.`);
+    const told = this.#words.textContent || `a chart of ${Math.round(tSeconds)} s. ${lines.join(". ")}.`;
+    setAttribute(this.#frame, "aria-label", `${title}: ${told}`);
   }
 
   #caption() {
@@ -110,10 +139,16 @@ export class LineChart {
 
   /** @param {(number | null)[]} values */
   #showKeys(values) {
-    for (const [at, { label }] of this.#options.series.entries()) {
-      const key = this.#keys[at];
-      if (key) setText(key, `${label} ${this.#format(values[at])}`);
-    }
+    for (const at of this.#keys.keys()) this.#showKey(at, values[at]);
+  }
+
+  /**
+   * @param {number} at
+   * @param {number | null | undefined} value
+   */
+  #showKey(at, value) {
+    const key = this.#keys[at];
+    if (key) setText(key, `${this.#options.series[at]?.label} ${this.#format(value)}`);
   }
 
   /** @param {number | null | undefined} value */
@@ -157,7 +192,9 @@ export class LineChart {
    */
   #line({ label, side }) {
     const dash = side === "poll" ? [6, 3] : [];
-    return { label, stroke: () => this.#colour(`--${side}`), width: 2, dash, spanGaps: true, points: { show: false } };
+    const stroke = () => this.#colour(`--${side}`);
+    const show = (/** @type {uPlot} */ _plot, /** @type {number} */ at) => known(this.#data[at] ?? []).length <= MARKED;
+    return { label, stroke, width: 2, dash, spanGaps: true, points: { show, size: 7, fill: stroke } };
   }
 
   /** @returns {uPlot.Scale} */
@@ -171,7 +208,10 @@ export class LineChart {
   /** @returns {[number, number]} */
   #timeRange() {
     const newest = this.#data[0].at(-1) ?? 0;
-    return [Math.max(0, newest - this.#seconds), Math.max(this.#seconds, newest)];
+    let span = this.#seconds;
+    while (span < newest && span < this.#options.mostSeconds) span = Math.ceil(span * GROWTH);
+    span = Math.min(span, this.#options.mostSeconds);
+    return [Math.max(0, newest - span), Math.max(span, newest)];
   }
 
   #fit() {
@@ -201,6 +241,14 @@ export class LineChart {
     }
     return colour;
   }
+}
+
+/**
+ * @param {(number | null)[]} line
+ * @returns {number[]}
+ */
+function known(line) {
+  return line.filter((value) => value !== null);
 }
 
 /**

@@ -11,6 +11,8 @@ const CLOCK = new Intl.DateTimeFormat("en", {
 const DATE = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" });
 
 export const NONE = "–";
+/** In place of a value that would say nothing, or of one that there is none of, because the run was over so soon. */
+export const TOO_SHORT = "too short to measure";
 
 /** @param {number | null | undefined} value */
 export function count(value) {

@@ -34,6 +34,8 @@ export class LoadMonitor {
   #timer;
   #running = false;
   #readings = 0;
+  /** Of the servers' clocks, Unix ms: what is used after a reading past it is not counted. */
+  #ends = never();
 
   /** @param {() => void} onReading  called after each reading, about once a second */
   constructor(onReading = () => {}) {
@@ -53,19 +55,24 @@ export class LoadMonitor {
     clearTimeout(this.#timer);
   }
 
-  /** Count what is used from now on; resolves when the reading that it counts from is there. */
+  /** Count what is used from now on; resolves when the reading that it counts from is there. Rates begin anew too. */
   async mark() {
     await this.#readBoth();
     this.used = { live: unknown(), poll: unknown() };
+    this.rates = { live: unknown(), poll: unknown() };
+    for (const reading of this.#last.values()) reading.rate = Number.NaN;
+    this.#ends = never();
   }
 
   /**
    * Read, beside the regular readings, until `used` has everything that was used before this call: at the end of a run.
+   * Of each process it counts up to the first reading after it, and no further.
    *
    * @returns {Promise<boolean>}  whether it has; false when a process has not told within 5 s
    */
   async settle() {
     const ends = { live: this.clocks.live.now(), poll: this.clocks.poll.now() };
+    this.#ends = ends;
     const limit = performance.now() + SETTLED_WITHIN_MS;
     for (;;) {
       await this.#readBoth();
@@ -155,7 +162,7 @@ export class LoadMonitor {
     const spanMs = known ? atMs - known.atMs : Number.NaN;
     if (known && spanMs <= 0 && spanMs > -SET_BACK_MS) return known;
     const usedMs = known && cpuS >= known.cpuS ? (cpuS - known.cpuS) * 1000 : Number.NaN;
-    this.used[side][part] = plus(this.used[side][part], usedMs);
+    if (known && known.atMs < this.#ends[side]) this.used[side][part] = plus(this.used[side][part], usedMs);
     const reading = { cpuS, atMs, rate: spanMs > 0 ? (usedMs / spanMs) * 1000 : Number.NaN };
     this.#last.set(key, reading);
     return reading;
@@ -192,6 +199,10 @@ export function total({ api, worker, store }) {
 function plus(a, b) {
   if (Number.isNaN(a)) return b;
   return Number.isNaN(b) ? a : a + b;
+}
+
+function never() {
+  return { live: Number.POSITIVE_INFINITY, poll: Number.POSITIVE_INFINITY };
 }
 
 /** @returns {Cpu} */

@@ -2,14 +2,14 @@
 
 import { LineChart } from "../hub/chart.js";
 import { h } from "../hub/dom.js";
-import { bytes, count, duration, NONE } from "../hub/format.js";
+import { bytes, count, duration, NONE, TOO_SHORT } from "../hub/format.js";
 import { FIGURES, SIDE_NAMES, SIDES } from "../hub/words.js";
 
 /** @typedef {import("./sampler.js").Sample} Sample */
 /** @typedef {import("./sampler.js").SideSample} SideSample */
 
 /** The time axis spans the run, within these. */
-const LEAST_S = 20;
+const LEAST_S = 5;
 const MOST_S = 300;
 
 /** @type {{ of: keyof SideSample, title: string, unit: string, log?: boolean, format: (value: number) => string }[]} */
@@ -17,7 +17,7 @@ const CHARTS = [
   { of: "ageMs", title: FIGURES.age, unit: "ms", log: true, format: duration },
   { of: "cpu", title: "Server CPU", unit: "ms per second", format: (value) => `${count(value)} ms/s` },
   { of: "messages", title: FIGURES.messages, unit: "per second", format: (value) => `${count(value)}/s` },
-  { of: "bytes", title: FIGURES.bytes, unit: "per second", format: (value) => `${bytes(value)}/s` },
+  { of: "bytes", title: "Received", unit: "bytes per second", format: (value) => `${bytes(value)}/s` },
 ];
 
 export class Charts {
@@ -30,6 +30,7 @@ export class Charts {
       chart: new LineChart({
         ...options,
         seconds: LEAST_S,
+        mostSeconds: MOST_S,
         series: SIDES.map((side) => ({ label: SIDE_NAMES[side], side })),
         format: (value) => (value === null ? NONE : format(value)),
       }),
@@ -55,8 +56,16 @@ export class Charts {
     for (const { of, chart } of this.#charts) chart.append(atS, [live[of], poll[of]]);
   }
 
-  /** Bring the text alternatives up to date. */
-  tell() {
-    for (const { chart } of this.#charts) chart.tell();
+  /**
+   * The run is over: what was too short for a line is a point, or said in words.
+   *
+   * @param {Record<import("../hub/words.js").Side, SideSample>} means
+   * @param {import("./figures.js").TooShort} tooShort
+   */
+  end({ live, poll }, { ages, rates }) {
+    for (const { of, chart } of this.#charts) {
+      const short = of === "ageMs" ? ages : rates;
+      chart.end([live[of], poll[of]], short ? TOO_SHORT : "nothing was measured");
+    }
   }
 }

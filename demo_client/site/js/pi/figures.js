@@ -1,8 +1,9 @@
 /** The figures of a run, and what their ratios say in a sentence: computed, whichever side they favour. */
 
-import { bytes, count, duration, ratio } from "../hub/format.js";
+import { bytes, count, duration, ratio, TOO_SHORT } from "../hub/format.js";
 import { total } from "../hub/load.js";
 import { FIGURES, pollingWords, several } from "../hub/words.js";
+import { LEAST_MS } from "./sampler.js";
 
 /** Ratios within this of 1 are the same, as far as one run on a shared machine can tell. */
 const SAME = 0.1;
@@ -11,7 +12,8 @@ const LEAST_CPU_MS = 100;
 
 /** @typedef {import("../hub/words.js").Side} Side */
 /** @typedef {"age" | "p95" | "max" | "api" | "worker" | "store" | "cpu" | "messages" | "empty" | "bytes"} Key */
-/** @typedef {{ key: Key, label: string, live: number, poll: number, format: (value: number) => string }} Figure */
+/** @typedef {{ key: Key, label: string, live: number, poll: number, told: Record<Side, string> }} Figure  told: for people */
+/** @typedef {{ ages: boolean, rates: boolean }} TooShort  what a run was over too soon for */
 /**
  * @typedef {object} Measured
  * @property {import("../hub/meter.js").Quantiles} ages
@@ -26,29 +28,69 @@ const COSTS = [
   ["cpu", "server CPU"],
 ];
 
-const cpu = (/** @type {number} */ ms) => (ms < 10 || Number.isNaN(ms) ? duration(ms) : `${count(ms)} ms`);
+/** @typedef {(side: Measured) => number} Part */
+
+/** A worker is measured in steps of the kernel: what is none of them is not nothing. */
+const cpu = (/** @type {number} */ ms) => {
+  if (ms === 0) return "under 10 ms";
+  return ms < 10 || Number.isNaN(ms) ? duration(ms) : `${count(ms)} ms`;
+};
 
 /**
- * NaN stands for what is unknown. Less is better in all of them.
+ * NaN stands for what is unknown, or was too short to measure. Less is better in all of them.
  *
  * @param {Record<Side, Measured>} measured
+ * @param {TooShort} tooShort
  * @returns {Figure[]}
  */
-export function figuresOf({ live, poll }) {
-  /** @type {(key: Key, label: string, of: (side: Measured) => number, format: (value: number) => string) => Figure} */
-  const figure = (key, label, of, format) => ({ key, label, live: of(live), poll: of(poll), format });
+export function figuresOf(measured, tooShort) {
+  /** @type {(key: Key, label: string, of: Part, format: (value: number) => string) => Figure} */
+  const figure = (key, label, of, format) => {
+    const [live, poll] = [of(measured.live), of(measured.poll)];
+    return { key, label, live, poll, told: { live: format(live), poll: format(poll) } };
+  };
+  const age = (/** @type {number} */ ms) => (tooShort.ages && Number.isNaN(ms) ? TOO_SHORT : duration(ms));
+  const used = (/** @type {Key} */ key, /** @type {string} */ label, /** @type {Part} */ of) =>
+    tooShort.rates ? unmeasured(figure(key, label, of, cpu)) : figure(key, label, of, cpu);
   return [
-    figure("age", FIGURES.age, ({ ages }) => ages.p50, duration),
-    figure("p95", FIGURES.p95, ({ ages }) => ages.p95, duration),
-    figure("max", FIGURES.max, ({ ages }) => ages.max, duration),
-    figure("api", "CPU of the api processes", (side) => side.cpu.api, cpu),
-    figure("worker", "CPU of the workers", (side) => side.cpu.worker, cpu),
-    figure("store", "CPU of Redis", (side) => side.cpu.store || Number.NaN, cpu),
-    figure("cpu", FIGURES.cpu, (side) => total(side.cpu), cpu),
+    figure("age", FIGURES.age, ({ ages }) => ages.p50, age),
+    figure("p95", FIGURES.p95, ({ ages }) => ages.p95, age),
+    figure("max", FIGURES.max, ({ ages }) => ages.max, age),
+    used("api", "CPU of the api processes", (side) => side.cpu.api),
+    used("worker", "CPU of the workers", (side) => side.cpu.worker),
+    used("store", "CPU of Redis", (side) => side.cpu.store || Number.NaN),
+    used("cpu", FIGURES.cpu, (side) => total(side.cpu)),
     figure("messages", FIGURES.messages, ({ traffic }) => traffic.messages, count),
     figure("empty", FIGURES.empty, ({ traffic }) => traffic.empty, count),
     figure("bytes", FIGURES.bytes, ({ traffic }) => traffic.bytes, bytes),
   ];
+}
+
+/**
+ * A figure that says so in place of its values; what a side has none of stays away.
+ *
+ * @param {Figure} figure
+ * @returns {Figure}
+ */
+function unmeasured({ key, label, live, poll, told }) {
+  const instead = {
+    live: Number.isNaN(live) ? told.live : TOO_SHORT,
+    poll: Number.isNaN(poll) ? told.poll : TOO_SHORT,
+  };
+  return { key, label, live: Number.NaN, poll: Number.NaN, told: instead };
+}
+
+/**
+ * What a side did in a second, and how old its updates were, over the whole run; NaN for what was not measured.
+ *
+ * @param {Measured} measured
+ * @param {number} durationMs
+ * @returns {import("./sampler.js").SideSample}
+ */
+export function meanOf({ ages, cpu, traffic: { messages, bytes } }, durationMs) {
+  const perSecond = (/** @type {number} */ amount) =>
+    durationMs < LEAST_MS ? Number.NaN : (amount * 1000) / durationMs;
+  return { ageMs: ages.p50, cpu: perSecond(total(cpu)), messages: perSecond(messages), bytes: perSecond(bytes) };
 }
 
 /**

@@ -104,7 +104,8 @@ export class RunForm {
 
   /** @param {number} elapsedMs  of the run */
   showElapsed(elapsedMs) {
-    setText(this.#length, `${seconds(elapsedMs)} of about ${seconds(this.#expectedMs)}`);
+    const whole = this.#expectedMs < 1_000 ? "" : ` of about ${seconds(this.#expectedMs)}`;
+    setText(this.#length, `${seconds(elapsedMs)}${whole}`);
   }
 
   /**
@@ -152,7 +153,8 @@ export class RunForm {
     this.#strategy.show();
     this.#interval.show(this.#strategy.value, parameters ? asked(parameters) : "");
     this.#expectedMs = parameters ? expectedMs(parameters) : Number.NaN;
-    setText(this.#length, parameters ? `A run takes about ${seconds(this.#expectedMs)}` : "");
+    const about = this.#expectedMs < 1_000 ? "less than a second" : `about ${seconds(this.#expectedMs)}`;
+    setText(this.#length, parameters ? `A run takes ${about}` : "");
   }
 
   #grid() {

@@ -2,14 +2,14 @@
 
 import { append, byId, h } from "../hub/dom.js";
 import { lossNotes } from "../hub/follower.js";
-import { seconds } from "../hub/format.js";
+import { duration } from "../hub/format.js";
 import { LoadMonitor, total } from "../hub/load.js";
 import { Painter } from "../hub/painter.js";
 import { Problem } from "../hub/services.js";
 import { announce, startShell } from "../hub/shell.js";
 import { pollingWords, SIDE_NAMES, SIDES, sentence, several } from "../hub/words.js";
 import { Charts } from "./charts.js";
-import { figuresOf, missingCpu, verdictOn } from "./figures.js";
+import { figuresOf, meanOf, missingCpu, verdictOn } from "./figures.js";
 import { RunForm } from "./form.js";
 import { BROWSER_CONNECTIONS, expectedMs, searchOf, textsOf } from "./parameters.js";
 import { Run } from "./run.js";
@@ -19,6 +19,8 @@ import { verify } from "./verification.js";
 
 /** Beside the pauses of a task, what a busy machine may keep a client waiting. */
 const SILENCE_MS = 3_000;
+/** In fewer rounds of requests, what starting and ending costs decides on how many there were. */
+const LEAST_ROUNDS = 10;
 
 /** @typedef {import("./parameters.js").Parameters} Parameters */
 
@@ -146,19 +148,32 @@ class PiPage {
     this.#scoreboard.wait();
     const settled = await this.#load.settle();
     const measured = { live: this.#measured(run, "live"), poll: this.#measured(run, "poll") };
-    const figures = figuresOf(measured);
+    const figures = figuresOf(measured, run.tooShort);
+    const length = `${how} after ${duration(run.duration)}`;
     const verdict = verdictOn(figures, run.parameters, this.#uncertaintyOf(run));
     this.#scoreboard.show({
       figures,
       verdict: how === "Stopped" ? `Stopped early. ${verdict}` : verdict,
-      ending: `${how} after ${seconds(run.duration)}. Less is better in every row; the lesser figure is bold. Ratio: polling to event-driven.`,
+      ending: `${length}. Less is better in every row; the lesser figure is bold. Ratio: polling to event-driven.`,
       verification: verify(run.all),
       notes: this.#notes(run, settled, missingCpu(measured)),
     });
-    this.#charts.tell();
+    this.#showMeans(run, measured);
     this.#form.showPhase("idle");
-    this.#form.showEnding(`${how} after ${seconds(run.duration)}`, "#scoreboard");
+    this.#form.showEnding(length, "#scoreboard");
     announce(how === "Stopped" ? "The run was stopped." : `The run has ended. ${verdict}`);
+  }
+
+  /**
+   * From now on the run's own figures are shown, and not those of the idle seconds after it.
+   *
+   * @param {Run} run
+   * @param {Record<import("../hub/words.js").Side, import("./figures.js").Measured>} measured
+   */
+  #showMeans(run, measured) {
+    const means = { live: meanOf(measured.live, run.duration), poll: meanOf(measured.poll, run.duration) };
+    for (const side of SIDES) this.#sides[side].showRun(means[side], run.tooShort);
+    this.#charts.end(means, run.tooShort);
   }
 
   /**
@@ -184,6 +199,7 @@ class PiPage {
       lossNotes: lossNotes(run.all),
       missing,
       settled,
+      tooShort: run.tooShort,
       ...interruptions,
       ...this.#requests(run, interruptions),
     });
@@ -205,8 +221,10 @@ class PiPage {
    */
   #requests(run, { cuts, losses }) {
     const { strategy, clients, intervalMs, tasks } = run.parameters;
-    const steady = strategy !== "long" && tasks === "shared" && cuts + losses === 0;
-    const made = run.traffic("poll").messages / (run.duration / 1000);
+    const followedMs = run.followedMs("poll");
+    const long = followedMs >= LEAST_ROUNDS * intervalMs;
+    const steady = long && strategy !== "long" && tasks === "shared" && cuts + losses === 0;
+    const made = run.traffic("poll").messages / (followedMs / 1000);
     return { made, wanted: steady ? (clients * 1000) / intervalMs : null };
   }
 
@@ -244,7 +262,9 @@ class PiPage {
     this.#sides.poll.tellTasks(run.followers.poll);
   }
 
+  /** As it is now, unless a run that has ended is there to be seen. */
   #showCpu() {
+    if (this.#run?.ended) return;
     this.#sides.live.showCpu(total(this.#load.rates.live));
     this.#sides.poll.showCpu(total(this.#load.rates.poll));
   }

@@ -5,11 +5,9 @@ import { HiddenTime } from "../hub/hidden-time.js";
 import { Meter } from "../hub/meter.js";
 import { TaskPair } from "../hub/pair.js";
 import { SIDES } from "../hub/words.js";
-import { Sampler, trafficOf } from "./sampler.js";
+import { LEAST_MS, Sampler, trafficOf } from "./sampler.js";
 
 const SAMPLE_MS = 1_000;
-/** A last sample of a shorter time would show rates that nobody had. */
-const LEAST_SAMPLE_MS = 300;
 
 /** @typedef {import("../hub/follower.js").Side} Side */
 /** @typedef {import("./client-view.js").ClientView} ClientView */
@@ -21,7 +19,7 @@ const LEAST_SAMPLE_MS = 300;
  * @property {Views} views  as many of each side as there are clients
  * @property {import("../hub/painter.js").Painter} painter
  * @property {import("../hub/load.js").LoadMonitor} load
- * @property {(sample: import("./sampler.js").Sample) => void} onSample  once a second
+ * @property {(sample: import("./sampler.js").Sample) => void} onSample  once a second, and at the end
  * @property {() => void} onDone  every client has seen the end, or was refused for good
  */
 
@@ -41,6 +39,8 @@ export class Run {
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #timer;
   #sampledMs = 0;
+  /** When all clients of a side were done; 0 before. */
+  #settledMs = { live: 0, poll: 0 };
 
   /** @param {RunOptions} options */
   constructor(options) {
@@ -57,7 +57,7 @@ export class Run {
     if (this.ended) return;
     await this.#submit();
     if (this.ended) return;
-    this.startedMs = performance.now();
+    this.startedMs = this.#sampledMs = performance.now();
     this.#hidden.start();
     for (const side of SIDES) this.#follow(side);
     this.#sampler = new Sampler(this.meters, this.followers, this.#options.load, this.startedMs);
@@ -98,6 +98,21 @@ export class Run {
     return (this.endedMs || performance.now()) - this.startedMs;
   }
 
+  /**
+   * For how long the clients of a side have followed, in ms: the other side may take longer.
+   *
+   * @param {Side} side
+   */
+  followedMs(side) {
+    return (this.#settledMs[side] || this.endedMs || performance.now()) - this.startedMs;
+  }
+
+  /** What it was over too soon for. @returns {import("./figures.js").TooShort} */
+  get tooShort() {
+    const rates = this.duration < LEAST_MS;
+    return { rates, ages: rates || this.all.every(({ view }) => view.result !== null) };
+  }
+
   /** @param {Side} side */
   traffic(side) {
     return trafficOf(this.followers[side]);
@@ -134,7 +149,11 @@ export class Run {
   }
 
   #check() {
-    if (!this.begun || this.ended || !this.all.every((follower) => follower.settled)) return;
+    if (!this.begun || this.ended) return;
+    for (const side of SIDES) {
+      if (this.followers[side].every((follower) => follower.settled)) this.#settledMs[side] ||= performance.now();
+    }
+    if (!this.#settledMs.live || !this.#settledMs.poll) return;
     this.#end();
     this.#options.onDone();
   }
@@ -149,7 +168,7 @@ export class Run {
     this.endedMs = performance.now();
     this.#hidden.stop();
     clearInterval(this.#timer);
-    if (this.#sampler && this.endedMs - this.#sampledMs >= LEAST_SAMPLE_MS) this.#sample();
+    if (this.#sampler && this.endedMs - this.#sampledMs >= LEAST_MS) this.#sample();
     for (const follower of this.all) follower.close();
   }
 }

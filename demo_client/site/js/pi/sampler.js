@@ -2,6 +2,9 @@
 
 import { total } from "../hub/load.js";
 
+/** Over a shorter time nothing is told a second: one message more or less, and one reading of the CPU, would decide. */
+export const LEAST_MS = 500;
+
 /** @typedef {import("../hub/words.js").Side} Side */
 /**
  * @typedef {object} SideSample

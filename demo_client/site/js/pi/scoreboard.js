@@ -1,7 +1,7 @@
 /** The figures of a run as a table, what they mean in one sentence, and what they do not mean. */
 
 import { h } from "../hub/dom.js";
-import { duration, ratio } from "../hub/format.js";
+import { duration, ratio, TOO_SHORT } from "../hub/format.js";
 import { hiddenNote } from "../hub/hidden-time.js";
 import { SIDE_NAMES, times } from "../hub/words.js";
 
@@ -74,15 +74,15 @@ function table(figures, ending) {
 
 /** @param {Figure} figure */
 function row(figure) {
-  const { key, label, live, poll, format } = figure;
-  const cell = (/** @type {number} */ own, /** @type {number} */ other) =>
-    h("td", { class: own < other ? "number less" : "number" }, format(own));
+  const { key, label, live, poll, told } = figure;
+  const cell = (/** @type {string} */ text, /** @type {boolean} */ less) =>
+    h("td", { class: `number${less ? " less" : ""}${text === TOO_SHORT ? " unmeasured" : ""}` }, text);
   return h(
     "tr",
     { "data-key": key },
     h("th", { scope: "row" }, label),
-    cell(live, poll),
-    cell(poll, live),
+    cell(told.live, live < poll),
+    cell(told.poll, poll < live),
     h("td", { class: "number" }, ratio(poll, live)),
   );
 }
@@ -104,17 +104,18 @@ function caveats(notes) {
  * @param {string[]} about.lossNotes  on what its clients have lost
  * @param {string[]} about.missing  parts of the CPU that are not known
  * @param {boolean} about.settled  whether all processes told of their CPU after the end
+ * @param {import("./figures.js").TooShort} about.tooShort
  * @param {number} about.cuts  connections that were cut on purpose
  * @param {number} about.losses  connections that were lost otherwise
  * @param {number | null} about.wanted  requests a second that the clients were to make; null when that is not known
  * @param {number} about.made  that they made
  * @returns {string[]}
  */
-export function notesOn({ clocks, hiddenMs, lossNotes, missing, settled, cuts, losses, wanted, made }) {
+export function notesOn({ clocks, hiddenMs, lossNotes, missing, settled, tooShort, cuts, losses, wanted, made }) {
   const notes = [
     "Servers, workers and this browser share one machine. A network adds its delay to an update that is pushed, and to every request of one that is polled.",
     "One page plays all clients: an update that waits because the page is busy, or because the browser opens 6 connections to a host and they are taken, is older for it.",
-    "CPU is that of whole processes. In it are the answers to this page, which asks for /stats once a second, and up to 2 s before and after the run. Not in it: PostgreSQL, which the pushed side writes to, and nginx; SQLite is a part of the polled side's processes.",
+    "CPU is that of whole processes. In it are the answers to this page, which asks for /stats once a second, and of workers up to a second before and after the run. Not in it: PostgreSQL, which the pushed side writes to, and nginx; SQLite is a part of the polled side's processes.",
     "Bytes are those of answers and WebSocket frames. The headers of requests, which polling sends each time, are not counted.",
     "What was emitted before a client's first contact with its server is not in the ages: it waited for the client, and not for its delivery.",
     `Ages compare two clocks. The page's was corrected by ${corrected(clocks.live)} (api) and ${corrected(clocks.poll)} (baseline).`,
@@ -124,6 +125,10 @@ export function notesOn({ clocks, hiddenMs, lossNotes, missing, settled, cuts, l
       `The polling clients were to ask ${Math.round(wanted)} times a second, and asked ${Math.round(made)} times: browser or server could not do more.`,
     );
   }
+  if (tooShort.rates)
+    notes.unshift(
+      "The servers tell of their CPU once a second: a run of less than half a second is too short to measure what it took, and what happened in a second.",
+    );
   const hidden = hiddenNote(hiddenMs);
   if (hidden) notes.unshift(hidden);
   notes.push(...lossNotes);
@@ -137,7 +142,7 @@ export function notesOn({ clocks, hiddenMs, lossNotes, missing, settled, cuts, l
 
 /** @param {import("../lib/clock.js").ServerClock} clock */
 function corrected({ offsetMs, uncertaintyMs }) {
-  const sign = offsetMs < 0 ? "−" : "";
+  const sign = offsetMs <= -0.05 ? "−" : ""; // what is printed as 0.0 has none
   return Number.isFinite(uncertaintyMs)
     ? `${sign}${duration(Math.abs(offsetMs))} ± ${duration(uncertaintyMs)}`
     : "nothing, for it is unknown";

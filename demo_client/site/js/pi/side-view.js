@@ -1,7 +1,7 @@
 /** One side as the page shows it: what it costs now, what its tasks do, and its clients. */
 
 import { h, setAttribute, setText } from "../hub/dom.js";
-import { bytes, count, duration, NONE } from "../hub/format.js";
+import { bytes, count, duration, NONE, rate, TOO_SHORT } from "../hub/format.js";
 import { SIDE_NAMES, TASK_STATES, taskState } from "../hub/words.js";
 import { ClientView } from "./client-view.js";
 
@@ -15,6 +15,7 @@ export class SideView {
   /** @type {ClientView[]} */
   clients = [];
   #how = h("p", { class: "quiet small" });
+  #span = h("p", { class: "quiet small" });
   #tasks = h("p", { class: "small number" });
   #event = h("p", { class: "event small quiet" });
   #list = h("ul", { class: "clients" });
@@ -34,7 +35,8 @@ export class SideView {
       bytes: figure("Received"),
     };
     const heading = h("h2", { class: "side-title", id: `side-${side}` }, SIDE_NAMES[side]);
-    const figures = h("dl", { class: "figures" }, ...Object.values(this.#figures).map(({ element }) => element));
+    const list = h("dl", {}, ...Object.values(this.#figures).map(({ element }) => element));
+    const figures = h("div", { class: "figures" }, this.#span, list);
     this.element = h("section", { class: `card side ${side}`, "aria-labelledby": heading.id });
     this.element.append(h("header", {}, heading, this.#how), figures, this.#tasks, this.#list, this.#event);
     this.clear();
@@ -80,17 +82,43 @@ export class SideView {
     this.tell(taskStates(followers));
   }
 
-  /** @param {number} msASecond */
+  /** @param {number} msASecond  now */
   showCpu(msASecond) {
-    setText(this.#figures.cpu.value, Number.isNaN(msASecond) ? NONE : `${count(msASecond)} ms/s`);
+    this.#show("cpu", msASecond, rateOfCpu);
   }
 
-  /** @param {SideSample | null} sample */
+  /** @param {SideSample | null} sample  of the last second; its CPU is shown apart, without a run too */
   showSample(sample) {
-    const { age, messages, bytes: received } = this.#figures;
-    setText(age.value, duration(sample?.ageMs));
-    setText(messages.value, sample ? `${count(sample.messages)}/s` : NONE);
-    setText(received.value, sample ? `${bytes(sample.bytes)}/s` : NONE);
+    setText(this.#span, "Of the last second");
+    this.#show("age", sample?.ageMs, duration);
+    this.#show("messages", sample?.messages, rateOfMessages);
+    this.#show("bytes", sample?.bytes, rateOfBytes);
+  }
+
+  /**
+   * @param {SideSample} mean
+   * @param {import("./figures.js").TooShort} tooShort
+   */
+  showRun({ ageMs, cpu, messages, bytes: received }, { ages, rates }) {
+    const unmeasured = rates ? TOO_SHORT : NONE;
+    setText(this.#span, "Of the whole run");
+    this.#show("age", ageMs, duration, ages ? TOO_SHORT : NONE);
+    this.#show("cpu", cpu, rateOfCpu, unmeasured);
+    this.#show("messages", messages, rateOfMessages, unmeasured);
+    this.#show("bytes", received, rateOfBytes, unmeasured);
+  }
+
+  /**
+   * @param {"age" | "cpu" | "messages" | "bytes"} which
+   * @param {number | undefined} value
+   * @param {(value: number) => string} format
+   * @param {string} [unknown]  what stands for a value that there is none of
+   */
+  #show(which, value, format, unknown = NONE) {
+    const { value: place } = this.#figures[which];
+    const text = value === undefined || Number.isNaN(value) ? unknown : format(value);
+    setText(place, text);
+    setAttribute(place, "class", text === TOO_SHORT ? "words" : "number");
   }
 
   /**
@@ -117,6 +145,10 @@ export class SideView {
     if (matters) this.onNote(client, text);
   }
 }
+
+const rateOfCpu = (/** @type {number} */ msASecond) => `${count(msASecond)} ms/s`;
+const rateOfMessages = (/** @type {number} */ aSecond) => `${rate(aSecond)}/s`;
+const rateOfBytes = (/** @type {number} */ aSecond) => `${bytes(aSecond)}/s`;
 
 /** @param {string} name */
 function figure(name) {
