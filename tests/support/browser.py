@@ -91,6 +91,7 @@ class Watch:
 
     def __init__(self) -> None:
         self.complaints: list[str] = []
+        self._another = asyncio.Event()
         self._allowed: list[re.Pattern[str]] = []
 
     def allow(self, pattern: str) -> None:
@@ -100,7 +101,7 @@ class Watch:
     async def begin(self, page: Page) -> None:
         """Listen, before the page goes anywhere."""
         page.on("console", self._on_console)
-        page.on("pageerror", lambda error: self.complaints.append(f"not caught: {error}"))
+        page.on("pageerror", lambda error: self._complain(f"not caught: {error}"))
         page.on("requestfailed", self._on_failed_request)
         await page.add_init_script(_REPORT_VIOLATIONS)
 
@@ -108,14 +109,24 @@ class Watch:
         """The complaints that were not allowed."""
         return [one for one in self.complaints if not any(pattern.search(one) for pattern in self._allowed)]
 
+    async def wait_for(self, part: str) -> None:
+        """Until something is complained of that contains this."""
+        while not any(part in one for one in self.complaints):
+            self._another.clear()
+            await self._another.wait()
+
+    def _complain(self, complaint: str) -> None:
+        self.complaints.append(complaint)
+        self._another.set()
+
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
-            self.complaints.append(f"console {message.type}: {message.text} at {message.location['url']}")
+            self._complain(f"console {message.type}: {message.text} at {message.location['url']}")
 
     def _on_failed_request(self, request: Request) -> None:
         # A page that is left, or a client that is closed, gives up what it has asked for.
         if request.failure != "net::ERR_ABORTED":
-            self.complaints.append(f"request failed: {request.url}: {request.failure}")
+            self._complain(f"request failed: {request.url}: {request.failure}")
 
 
 async def visit(page: Page, path: str) -> None:
