@@ -34,6 +34,7 @@ KIND: Final = "synthetic"
 MAX_ATTEMPTS: Final = 2
 NOWHERE: Final = "redis://127.0.0.1:1/0"
 """Where nobody listens."""
+QUICK: Final = SweeperSettings(interval_s=0.01, submission_s=0.0)
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,12 @@ class Parts:
 
 @asynccontextmanager
 async def replica(
-    redis_url: str, engine: AsyncEngine, *, broker_url: str | None = None, queue_limit: int = 1_000
+    redis_url: str,
+    engine: AsyncEngine,
+    *,
+    broker_url: str | None = None,
+    queue_limit: int = 1_000,
+    settings: SweeperSettings = QUICK,
 ) -> AsyncIterator[Parts]:
     async with AsyncExitStack() as stack:
         nodes = connect_all(redis_url, "tests", retries=0)
@@ -91,7 +97,7 @@ async def replica(
             dispatcher,
             broker,
             {KIND: replace(load()[KIND], max_attempts=MAX_ATTEMPTS)},
-            SweeperSettings(interval_s=0.01, submission_s=0.0),
+            settings,
         )
         yield Parts(store, log, dispatcher, sweeper, queues)
 

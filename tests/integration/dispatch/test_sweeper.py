@@ -10,9 +10,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.dispatch.broker import Broker, queue_of
+from api.dispatch.sweeper import SweeperSettings
 from api.live.ending import end
 from api.storage.database import create_engine
 from api.storage.sweep import SweepStore
+from local.servers import Valkey
 from protocol.calls import Appended, Body
 from protocol.events import State, encode_body
 from protocol.head import ClaimOutcome, Outcome
@@ -163,6 +165,29 @@ async def test_the_loop_survives_a_database_that_is_away(redis_url: str) -> None
         assert parts.sweeper.healthy()
         await end(run)
     await nowhere.dispose()
+
+
+async def test_sweeps_that_are_cut_short_do_not_make_the_replica_look_stuck(
+    redis_url: str, engine: AsyncEngine, parts: Parts, valkey_server: Valkey
+) -> None:
+    await parts.submit()
+    async with replica(redis_url, engine, settings=SweeperSettings(interval_s=0.01, most_s=0.2)) as slow:
+        valkey_server.pause()
+        try:
+            run = asyncio.create_task(slow.sweeper.run())
+            await until_so(slow.sweeper.healthy)
+            looks: list[bool] = []
+
+            def cut_again() -> bool:
+                looks.append(slow.sweeper.healthy())
+                return slow.sweeper.counters.failures >= 4
+
+            await until_so(cut_again)
+        finally:
+            valkey_server.resume()
+        await end(run)
+
+    assert all(looks)
 
 
 async def lose_message(engine: AsyncEngine, redis: Redis, task: UUID) -> None:
