@@ -199,7 +199,7 @@ async def test_what_waits_for_postgresql_is_not_taken_by_others_and_its_deliveri
     await eventually(tried_often)
     stream = events(partition_of(TASK))
     (held,) = await world.redis.xpending_range(stream, GROUP, "-", "+", 10)
-    idle = other_world.start("idle", claim_idle_s=1.0, claim_interval_s=0.01)
+    idle = other_world.start("idle", claim_idle_s=1.5, claim_interval_s=0.01)
     often = 40  # at most twenty a second: for longer than what nobody holds is left alone
     await eventually(tried_often)
 

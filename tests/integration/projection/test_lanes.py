@@ -13,7 +13,8 @@ from tests.integration.projection.conftest import World, eventually
 from tests.unit.projection.samples import chunk, result, running
 
 COMMIT_S: Final = 0.5
-"""Sixteen commits, three at a time: the last waits five times as long."""
+LIMIT_S: Final = 4 * COMMIT_S
+"""Less than the last of sixteen waits for its turn, of which three come at a time."""
 
 
 def task_in(partition: int) -> UUID:
@@ -36,11 +37,11 @@ async def test_a_slow_postgresql_fails_no_commit_that_waits_for_its_turn_and_los
         return [await world.pending(task) for task in tasks] == [1] * PARTITIONS
 
     await world.submit(*tasks)
-    slow = world.start("slow", apply=commit_slowly, apply_timeout_s=2 * COMMIT_S, stall_s=3 * COMMIT_S)
+    slow = world.start("slow", apply=commit_slowly, apply_timeout_s=LIMIT_S, stall_s=LIMIT_S)
     for task in tasks:
         await world.append(running(1, task=task), chunk(2, task=task), result(3, task=task), task=task)
     await eventually(all_delivered)
-    idle = world.start("idle", claim_idle_s=2 * COMMIT_S, claim_interval_s=0.01)
+    idle = world.start("idle", claim_idle_s=LIMIT_S, claim_interval_s=0.01)
     for task in tasks:
         await world.is_trimmed(task)
 
