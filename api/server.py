@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Iterable
 from typing import Any, ClassVar, Final
 
 import structlog
@@ -28,6 +29,7 @@ log = structlog.get_logger(__name__)
 
 _LINGER_S: Final = 30.0
 _HIGH_WATER: Final = 64 * 2**10
+_NOT_TEXT: Final = 1007
 _GOODBYE_S: Final = 5.0
 _PEER_S: Final = 60.0
 """Longer than whatever tells a follower first that it is too slow (docs/protocol.md §8)."""
@@ -80,6 +82,15 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.loop.call_later(_LINGER_S, self.transport.abort)
         await super().send(message)
 
+    def send_receive_event_to_app(self) -> None:
+        """Take what the peer has sent. Text that is none closes with 1007; uvicorn would log an error for each."""
+        if self.curr_msg_data_type == "text" and not self.close_sent and not _is_utf8(self.frames):
+            self.frames = []
+            self.conn.send_close(_NOT_TEXT)
+            self.handle_parser_exception()
+            return
+        super().send_receive_event_to_app()
+
     def keepalive_timeout(self) -> None:
         """The peer did not answer: tell it to come back, and let go."""
         self.pong_timer = None
@@ -92,3 +103,11 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.queue.put_nowait({"type": "websocket.disconnect", "code": NO_PONG})
         self.loop.call_later(_LINGER_S, self.transport.abort)
         self.transport.close()
+
+
+def _is_utf8(frames: Iterable[bytes | bytearray]) -> bool:
+    try:
+        b"".join(frames).decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -208,6 +208,26 @@ async def test_a_message_over_the_limit_is_closed_with_1009() -> None:
     assert client.close_code == 1009
 
 
+async def test_a_text_that_is_none_closes_with_1007_and_is_no_error_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    told: list[dict[str, Any]] = []
+
+    async def app(_: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        told.extend([await receive(), await receive()])
+
+    async with serving(app) as running, connect(url(running)) as peer:
+        await peer.send("grüß")
+        await peer.send(b"\xff\xfe", text=True)
+        with pytest.raises(ConnectionClosed):
+            await peer.recv()
+
+    assert peer.close_code == 1007
+    assert [message.get("text") for message in told] == ["grüß", None]
+    assert told[1]["code"] == 1007
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux alone lets go of such peers")
 async def test_a_peer_that_takes_nothing_of_a_stream_loses_its_connection() -> None:
     ended = asyncio.Event()
