@@ -40,8 +40,8 @@ def told_cpu(live: Stats, polling: Stats) -> Told:
     lone: dict[str, Any] = {"name": "", "role": "api", "cpu_s": live["cpu_s"]}
     for process in live.get("processes") or [lone]:
         told.setdefault(f"live.{process['role']}", {})[process["name"]] = process["cpu_s"]
-    if live.get("redis"):
-        told["live.redis"] = {"": live["redis"]["cpu_s"]}
+    if live.get("redis"):  # null when a server does not tell: the others would pass for all
+        told["live.redis"] = {node["name"]: node["cpu_s"] for node in live["redis_nodes"]}
     added_up = [{**lone, "cpu_s": polling["cpu_s"]}, {**lone, "role": "worker", "cpu_s": polling["worker"]["cpu_s"]}]
     for process in polling.get("processes") or added_up:
         told.setdefault(f"polling.{process['role']}", {})[process["name"]] = process["cpu_s"]

@@ -33,7 +33,8 @@ function api(apiS, workerS, atMs = now()) {
     { name: "api-1", role: "api", cpu_s: apiS, at_ms: atMs },
     { name: "worker-1", role: "worker", cpu_s: workerS, at_ms: atMs },
   ];
-  return { processes, redis: { cpu_s: 0.1, at_ms: atMs } };
+  const nodes = [{ name: "a1b2c3d4", cpu_s: 0.1, at_ms: atMs }];
+  return { processes, redis_nodes: nodes, missing: { reports: false, redis_nodes: 0 } };
 }
 
 /**
@@ -176,15 +177,26 @@ describe("LoadMonitor", () => {
 
   it("does not give a part for the whole", async () => {
     const load = new LoadMonitor();
-    answers["/api/stats"] = { ...api(1, 0.5), redis: null };
+    const missing = { reports: false, redis_nodes: 1 };
+    answers["/api/stats"] = { ...api(1, 0.5), missing };
     await load.mark();
-    answers["/api/stats"] = { ...api(1.2, 0.6, now() + 1_000), redis: null };
+    answers["/api/stats"] = { ...api(1.2, 0.6, now() + 1_000), missing };
     answers["/baseline/stats"] = { ...baseline(1.5, 0), worker: { count: 0, cpu_s: 0, at_ms: null } };
     await load.settle();
     assert.equal(Math.round(load.used.live.api), 200);
     assert.ok(Number.isNaN(total(load.used.live)));
     assert.ok(Number.isNaN(total(load.rates.live)));
     assert.ok(Number.isNaN(total(load.used.poll)));
+  });
+
+  it("does not give the replica that answers for all when the reports of the others are away", async () => {
+    const load = new LoadMonitor();
+    await load.mark();
+    answers["/api/stats"] = { ...api(1.2, 0.6, now() + 1_000), missing: { reports: true, redis_nodes: 0 } };
+    await read(load);
+    assert.ok(Number.isNaN(load.rates.live.api));
+    assert.ok(Number.isNaN(load.rates.live.worker));
+    assert.equal(load.rates.live.store, 0);
   });
 
   it("goes on when the clock of a server was set back", async () => {

@@ -18,6 +18,10 @@ LIVE: Final[dict[str, Any]] = {
         {"name": "worker-1", "role": "worker", "cpu_s": 1.5, "at_ms": 4400.0},
     ],
     "redis": {"cpu_s": 0.5, "at_ms": 5000.0},
+    "redis_nodes": [
+        {"name": "a1b2c3d4", "cpu_s": 0.3, "at_ms": 5000.0},
+        {"name": "e5f60718", "cpu_s": 0.2, "at_ms": 5000.0},
+    ],
 }
 POLLING: Final[dict[str, Any]] = {
     "now_ms": 5001.0,

@@ -103,12 +103,13 @@ export class LoadMonitor {
   async #readLive() {
     const stats = await this.#ask("live", `${API}/stats`);
     if (!stats) return;
+    const { missing } = stats; // what is left of the processes, or of the servers of Redis, would pass for all of them
     /** @type {(Told & { role: string })[]} */
-    const processes = stats.processes ?? [];
+    const processes = missing.reports ? [] : stats.processes;
     const of = (/** @type {string} */ wanted) => processes.filter(({ role }) => role === wanted);
     this.#note("live", "api", of("api"), stats.now_ms);
     this.#note("live", "worker", of("worker"), stats.now_ms);
-    this.#note("live", "store", stats.redis ? [{ ...stats.redis, name: "redis" }] : [], stats.now_ms);
+    this.#note("live", "store", missing.redis_nodes ? [] : stats.redis_nodes, stats.now_ms);
   }
 
   async #readPoll() {
