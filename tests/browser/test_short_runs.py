@@ -11,6 +11,7 @@ from playwright.async_api import Locator, Page, expect
 from tests.support.browser import DESKTOP, PHONE, Screenshot, grave_barriers, sideways, visit
 
 _CHARTS: Final = ("Update age, median", "Server CPU", "Messages, requests", "Received")
+_SIDES: Final = {"Event-driven": "live", "Polling": "poll"}
 _COLOURED: Final = """(side) => {
     const colour = getComputedStyle(document.querySelector(`.side.${side} .figures dd`)).color;
     const wanted = colour.match(/\\d+/g).slice(0, 3).map(Number);
@@ -61,14 +62,22 @@ async def run_that_is_too_short(page: Page) -> None:
     pytest.fail(f"none of {_TRIES} runs of one digit took less than {_TOO_SHORT_MS} ms")
 
 
+async def assert_each_chart_is_drawn(page: Page) -> None:
+    """In the colours of the present theme."""
+    for side in _SIDES.values():
+        drawn = await page.evaluate(_COLOURED, side)
+        assert len(drawn) == len(_CHARTS)
+        assert min(drawn) >= _LEAST_PIXELS, (side, drawn)
+
+
 async def test_a_run_of_a_second_is_drawn_and_its_figures_stay(page: Page, screenshot: Screenshot) -> None:
     await visit(page, "/pi?digits=20&pace=50-60&clients=2")
     lasted_ms = await run_to_the_end(page)
-    for name, side in (("Event-driven", "live"), ("Polling", "poll")):
+    for name in _SIDES:
         await expect(side_of(page, name)).to_contain_text("Of the whole run")
-        drawn = await page.evaluate(_COLOURED, side)
-        assert len(drawn) == len(_CHARTS)
-        assert min(drawn) >= _LEAST_PIXELS, (name, drawn)
+    await assert_each_chart_is_drawn(page)
+    await page.get_by_role("button", name="Switch to dark colours").click()
+    await assert_each_chart_is_drawn(page)
     row = page.get_by_role("region", name="Scoreboard").get_by_role("row").filter(has_text="CPU, total")
     used_ms = float((await row.get_by_role("cell").first.inner_text()).replace(",", "").removesuffix(" ms"))
     for _ in range(2):  # of the idle seconds afterwards

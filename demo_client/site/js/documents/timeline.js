@@ -1,5 +1,6 @@
 /** Both sides on one axis of time, and what part of the run is shown of it. */
 
+import { colourOf } from "../hub/colours.js";
 import { h, setAttribute } from "../hub/dom.js";
 import { count, duration } from "../hub/format.js";
 import { several } from "../hub/words.js";
@@ -201,20 +202,18 @@ export class Timeline {
 /**
  * The colours and the font of the page as it is now.
  *
- * @param {Element} element
+ * @param {HTMLElement} element
  * @returns {Look}
  */
 function look(element) {
-  const style = getComputedStyle(element);
-  const colour = (/** @type {string} */ name) => style.getPropertyValue(`--${name}`).trim();
   return {
-    text: colour("text"),
-    quiet: colour("quiet"),
-    line: colour("line"),
-    idle: colour("line"),
-    bad: colour("bad"),
-    live: colour("live"),
-    poll: colour("poll"),
-    font: style.fontFamily,
+    text: colourOf("text"),
+    quiet: colourOf("quiet"),
+    line: colourOf("line"),
+    idle: colourOf("line"),
+    bad: colourOf("bad"),
+    live: colourOf("live"),
+    poll: colourOf("poll"),
+    font: getComputedStyle(element).fontFamily,
   };
 }

@@ -1,6 +1,7 @@
 /** Lines over time, one for each side, on a canvas; in words beside it and for screen readers. */
 
 import uPlot from "/vendor/uplot/uPlot.esm.js";
+import { colourOf } from "./colours.js";
 import { append, h, setAttribute, setText } from "./dom.js";
 import { sentence } from "./words.js";
 
@@ -167,8 +168,8 @@ export class LineChart {
   /** @returns {uPlot.Options} */
   #plotOptions() {
     const { log } = this.#options;
-    const quiet = () => this.#colour("--quiet");
-    const grid = { stroke: () => this.#colour("--line"), width: 1 };
+    const quiet = () => this.#colour("quiet");
+    const grid = { stroke: () => this.#colour("line"), width: 1 };
     const axis = { stroke: quiet, grid, ticks: { show: false }, font: AXIS_FONT, gap: 4 };
     return {
       width: 300,
@@ -192,7 +193,7 @@ export class LineChart {
    */
   #line({ label, side }) {
     const dash = side === "poll" ? [6, 3] : [];
-    const stroke = () => this.#colour(`--${side}`);
+    const stroke = () => this.#colour(side);
     const show = (/** @type {uPlot} */ _plot, /** @type {number} */ at) => known(this.#data[at] ?? []).length <= MARKED;
     return { label, stroke, width: 2, dash, spanGaps: true, points: { show, size: 7, fill: stroke } };
   }
@@ -229,14 +230,14 @@ export class LineChart {
   }
 
   /**
-   * A colour of the style sheet, as it is in the present theme.
+   * A colour of the style sheet, read once for a theme.
    *
    * @param {string} name
    */
   #colour(name) {
     let colour = this.#colours.get(name);
     if (colour === undefined) {
-      colour = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+      colour = colourOf(name);
       this.#colours.set(name, colour);
     }
     return colour;

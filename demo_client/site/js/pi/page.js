@@ -11,7 +11,7 @@ import { pollingWords, SIDE_NAMES, SIDES, sentence, several } from "../hub/words
 import { Charts } from "./charts.js";
 import { figuresOf, meanOf, missingCpu, verdictOn } from "./figures.js";
 import { RunForm } from "./form.js";
-import { BROWSER_CONNECTIONS, expectedMs, searchOf, textsOf } from "./parameters.js";
+import { connectionLimit, expectedMs, searchOf, textsOf } from "./parameters.js";
 import { Run } from "./run.js";
 import { notesOn, Scoreboard } from "./scoreboard.js";
 import { SideView } from "./side-view.js";
@@ -294,14 +294,6 @@ class PiPage {
     this.#form.showErrors(errors);
     this.#form.showProblem(`${error.message} Your parameters are kept.`);
   }
-}
-
-/** How many connections this browser opens to the host of the page at most. */
-function connectionLimit() {
-  const [navigation] = performance.getEntriesByType("navigation");
-  const protocol = /** @type {PerformanceNavigationTiming | undefined} */ (navigation)?.nextHopProtocol ?? "";
-  // over HTTP/2 and 3 requests share a connection
-  return /^h[23]/.test(protocol) ? Number.POSITIVE_INFINITY : BROWSER_CONNECTIONS;
 }
 
 startShell();

@@ -110,6 +110,14 @@ export function expectedMs({ digits, paceMs: [shortest, longest], clients, tasks
   return (rounds * digits * (shortest + longest)) / 2;
 }
 
+/** How many connections this browser opens to the host of the page at most. */
+export function connectionLimit() {
+  const [navigation] = performance.getEntriesByType("navigation");
+  const protocol = /** @type {PerformanceNavigationTiming | undefined} */ (navigation)?.nextHopProtocol ?? "";
+  // over HTTP/2 and 3 requests share a connection
+  return /^h[23]/.test(protocol) ? Number.POSITIVE_INFINITY : BROWSER_CONNECTIONS;
+}
+
 /**
  * @template {keyof typeof CHOICES} Key
  * @param {Key} name
