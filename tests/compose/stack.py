@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any, Final
 from uuid import uuid4
 
@@ -20,6 +22,8 @@ BUILD_S: Final = 900.0
 UP_S: Final = 90.0
 """From the images to everything healthy; that is promised."""
 _COMMAND_S: Final = 120.0
+_AT_WORK_S: Final = 60.0
+_STATS: Final = "from urllib.request import urlopen as get; print(get('http://127.0.0.1:8000/stats').read().decode())"
 
 
 class Compose:
@@ -37,6 +41,7 @@ class Compose:
             "HUB_PORT": str(self.hub_port),
             "API_BIND": "127.0.0.1",
             "HUB_BIND": "127.0.0.1",
+            "POSTGRES_PASSWORD": "p@ss/w:rd%$x #",
         }
 
     def __call__(self, *arguments: str, timeout_s: float = _COMMAND_S) -> str:
@@ -45,6 +50,13 @@ class Compose:
 
     def docker(self, *arguments: str, timeout_s: float = _COMMAND_S) -> str:
         """Run `docker …`; what it printed."""
+        return self._docker(arguments, timeout_s)[0]
+
+    def logs(self, container: str) -> tuple[str, str]:
+        """What it has written to standard output and to standard error."""
+        return self._docker(("logs", container), _COMMAND_S)
+
+    def _docker(self, arguments: Sequence[str], timeout_s: float) -> tuple[str, str]:
         done = subprocess.run(
             ["docker", *arguments],
             cwd=ROOT,
@@ -55,7 +67,7 @@ class Compose:
             check=False,
         )
         assert done.returncode == 0, f"docker {' '.join(arguments)}:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
-        return done.stdout
+        return done.stdout, done.stderr
 
     def up(self, *scale: str) -> None:
         """Everything, or so many of each (`api=3`), until all are healthy."""
@@ -75,6 +87,26 @@ class Compose:
         mine = f"label=com.docker.compose.project={self.project}"
         listings = {"containers": ["ps", "--all"], "volumes": ["volume", "ls"], "networks": ["network", "ls"]}
         return {name: self.docker(*words, "--quiet", "--filter", mine).split() for name, words in listings.items()}
+
+    def followers(self, api: str) -> int:
+        """How many sockets are open at this replica."""
+        return int(json.loads(self.docker("exec", api, "python", "-c", _STATS))["sockets"])
+
+    def running(self, worker: str) -> int:
+        """How many tasks this worker has begun and not ended."""
+        actions = Counter(json.loads(line).get("action") for line in self.logs(worker)[0].splitlines())
+        return actions["attempt_started"] - actions["attempt_ended"] - actions["attempt_lost"]
+
+    def at_work(self, service: str, load: Callable[[str], int]) -> str:
+        """A container of the service that has something to do, as soon as there is one."""
+        found: list[str] = []
+
+        def busy() -> bool:
+            found.extend(islice(filter(load, self.containers(service)), 1))
+            return bool(found)
+
+        assert wait_until(busy, timeout_s=_AT_WORK_S, poll_s=0.2), f"no {service} has anything to do"
+        return found[0]
 
     def ready(self) -> bool:
         """Whether the api answers through nginx that it is ready."""
