@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from playwright.async_api import ConsoleMessage, Page, Request, Route, ViewportSize, expect
+from playwright.async_api import ConsoleMessage, Error, Page, Request, Route, ViewportSize, expect
 
 from local.settings import ROOT
 from tests.support.absent import do_without
@@ -23,6 +23,9 @@ PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
 
 _AXE: Final = ROOT / "demo_client" / "node_modules" / "axe-core" / "axe.min.js"
 _GRAVE: Final = {"serious", "critical"}
+_NETWORK_CHANGED: Final = "net::ERR_NETWORK_CHANGED"
+"""Chromium gives up all that it loads when the machine gets or loses a network: whenever a container starts or ends."""
+_LOADS: Final = 5
 _FLAGS: Final = (
     "--disable-gpu",
     "--disable-quic",
@@ -92,7 +95,7 @@ class Watch:
     def __init__(self) -> None:
         self.complaints: list[str] = []
         self._another = asyncio.Event()
-        self._allowed: list[re.Pattern[str]] = []
+        self._allowed = [re.compile(_NETWORK_CHANGED)]
 
     def allow(self, pattern: str) -> None:
         """What matches is no complaint in this test."""
@@ -131,9 +134,31 @@ class Watch:
 
 async def visit(page: Page, path: str) -> None:
     """Go there, and wait until the page's scripts run and have heard from both services."""
-    await page.goto(path)
+    for _ in range(_LOADS):
+        if await _is_loaded(page, path):
+            break
     for service in ("Api", "Baseline"):
         await expect(page.get_by_text(f"{service} is ready")).to_be_attached()
+
+
+async def _is_loaded(page: Page, path: str) -> bool:
+    """Go there. False when the network has changed meanwhile: a page without all of its scripts stays as it is."""
+    changes: list[str] = []
+
+    def note(request: Request) -> None:
+        if request.failure == _NETWORK_CHANGED:
+            changes.append(request.url)
+
+    page.on("requestfailed", note)
+    try:
+        await page.goto(path)
+    except Error as error:
+        if _NETWORK_CHANGED not in error.message:
+            raise
+        return False
+    finally:
+        page.remove_listener("requestfailed", note)
+    return not changes
 
 
 def allow_an_outage_of_the_api(watch: Watch) -> None:
