@@ -27,6 +27,7 @@ WORKDIR /app
 COPY alembic.ini ./
 COPY migrations migrations
 COPY protocol protocol
+COPY service service
 COPY workloads workloads
 COPY worker worker
 COPY baseline baseline

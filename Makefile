@@ -11,7 +11,7 @@ HUB := demo_client/node_modules/.served
 HUB_TOOLS := demo_client/node_modules/.checked
 COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-header
-SOURCES := $(wildcard api worker baseline client bench workloads protocol local migrations tests)
+SOURCES := $(wildcard api worker baseline client bench service workloads protocol local migrations tests)
 
 .DEFAULT_GOAL := help
 .PHONY: help up check-migrations test unit bench compare compose-test screenshots chaos check check-hub fmt lock upgrade install hub clean clean-data

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from typing import Any
+from typing import Any, Final
 
 import structlog
 import uvicorn
@@ -18,11 +18,14 @@ from api.server import Server, WebSocketProtocol
 from api.settings import ApiSettings
 from api.storage.database import create_engine, wait_until_reachable
 from api.storage.errors import StorageError
-from api.telemetry import configure_logging
 from protocol.slots import ClusterUrl, is_cluster
+from service.logs import configure_logging
 from workloads.registry import WorkloadError
 
 log = structlog.get_logger("api")
+
+_OF_EACH_CONNECTION: Final = ("uvicorn.error",)
+"""Loggers that tell, as info, of every WebSocket that comes and goes; what else they tell `api.server` says itself."""
 
 
 class CannotStart(Exception):
@@ -84,7 +87,7 @@ async def _wait(settings: ApiSettings) -> None:
 
 def serve(settings: ApiSettings) -> int:
     """The exit code: 0 after an orderly end, 1 when something it needs is missing."""
-    configure_logging(settings.log_format, settings.log_level)
+    configure_logging(settings.log_format, settings.log_level, quiet=_OF_EACH_CONNECTION)
     try:
         app = create_app(settings)
         asyncio.run(_wait(settings))

@@ -6,7 +6,6 @@ Redis may be away: what cannot be told to it is told once in the log, and this p
 from __future__ import annotations
 
 import asyncio
-import resource
 import time
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from redis.exceptions import RedisError
 
 from protocol.async_nodes import AsyncNodes
 from protocol.usage import CLEAN_EVERY, FORGOTTEN_MS, INTERVAL_S, KEY, Usage, forgotten, listed
+from service.usage import cpu_s, memory_bytes
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +27,6 @@ _PATIENCE_S: Final = 1.0
 """How long a reading waits for Redis; without it there is less to tell, and that is told at once."""
 _NAME_DIGITS: Final = 8
 """Of the random number of a server of Redis. Its address is nobody's business who may read this."""
-_PAGE_BYTES: Final = resource.getpagesize()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,21 +157,6 @@ class UsageBoard:
         if self._failing:
             log.info("Usage is reported again", action="usage_reported_again")
         self._failing = False
-
-
-def cpu_s() -> float:
-    """Seconds of CPU that this process has used, all its threads, in user and in system mode."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
-
-
-def memory_bytes() -> int:
-    """Resident memory now, from the kernel (Linux); the highest it has been elsewhere."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123 - a counter, not a file
-            return int(statm.read().split()[1]) * _PAGE_BYTES
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 async def _within(question: Awaitable[T]) -> T | None:

@@ -18,7 +18,7 @@ from sqlalchemy.pool import NullPool
 from api.storage.database import CONNECT_TIMEOUT_S, asyncpg_url, wait_until_reachable
 from api.storage.errors import StorageError
 from api.storage.tables import metadata
-from api.telemetry import Format, configure_logging
+from service.logs import Format, configure_logging
 
 log = structlog.get_logger("migrations")
 

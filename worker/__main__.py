@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import sys
+from typing import Final
 
 import structlog
 from pydantic import ValidationError
 
+from service.logs import configure_logging
 from worker.app import WorkerApp
 from worker.runtime import RedisUnreachable, wait_for_redis
 from worker.settings import WorkerSettings
-from worker.telemetry import configure_logging
 from workloads.registry import WorkloadError, load
 
 log = structlog.get_logger("worker")
+
+_OF_EACH_MESSAGE: Final = ("celery.worker.strategy", "celery.app.trace")
+"""Loggers that tell, as info, of every message; `worker.attempt` tells of the attempt, with its task and its end."""
 
 
 def main() -> int:
@@ -23,7 +27,7 @@ def main() -> int:
     except ValidationError as error:
         sys.stderr.write(f"worker: {error}\n")
         return 2
-    configure_logging(settings.log_format, settings.log_level)
+    configure_logging(settings.log_format, settings.log_level, quiet=_OF_EACH_MESSAGE)
     try:
         kinds = load(settings.workloads)
         unknown = set(settings.worker_kinds) - set(kinds)

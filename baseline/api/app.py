@@ -21,7 +21,7 @@ from baseline.api.watcher import Watcher
 from baseline.settings import BaselineSettings
 from baseline.storage.database import Database
 from baseline.storage.schema import UnusableFile, migrate
-from baseline.telemetry import configure_logging
+from service.logs import configure_logging
 from workloads.registry import Registry, WorkloadError, load
 
 log = structlog.get_logger(__name__)

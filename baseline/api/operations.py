@@ -9,10 +9,10 @@ from typing import Any, Literal
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
-from baseline import telemetry
 from baseline.api.services import ServicesDep
 from baseline.storage import workers
 from baseline.updates import now_ms
+from service import usage
 
 router = APIRouter(tags=["operations"])
 
@@ -45,7 +45,7 @@ async def stats(parts: ServicesDep) -> dict[str, Any]:
     """
     now = now_ms()
     found = await parts.database.read(workers.reported, now)
-    own = workers.Report(workers.own_name(), telemetry.cpu_s(), telemetry.memory_bytes(), now)
+    own = workers.Report(workers.own_name(), usage.cpu_s(), usage.memory_bytes(), now)
     return {
         "now_ms": now,
         "uptime_s": (now - parts.started_ms) / 1000,

@@ -18,13 +18,14 @@ from typing import Final
 
 import structlog
 
-from baseline import telemetry, updates
+from baseline import updates
 from baseline.storage import appending, claims, pruning, workers
 from baseline.storage.appending import Batch
 from baseline.storage.claims import Claimed, Room
 from baseline.storage.database import connect, writing
 from baseline.worker.attempt import handed_back
 from baseline.worker.outbox import Outbox
+from service import usage
 from workloads.slots import spared
 
 log = structlog.get_logger(__name__)
@@ -204,7 +205,7 @@ class Desk:
             answers |= {number: appending.renew(connection, places[number].outbox.owned, lease) for number in due}
             begun = [] if room is None else claims.claim(connection, room, now=now, lease=lease)
             if now >= self._report_at:
-                workers.report(connection, self._set.name, now, telemetry.cpu_s(), telemetry.memory_bytes())
+                workers.report(connection, self._set.name, now, usage.cpu_s(), usage.memory_bytes())
                 self._report_at = now + _REPORT_MS
         self._written_at = time.monotonic()
         return answers, begun

@@ -12,10 +12,10 @@ from baseline.settings import BaselineSettings
 from baseline.storage import workers
 from baseline.storage.claims import Claimed
 from baseline.storage.schema import UnusableFile, migrate
-from baseline.telemetry import configure_logging
 from baseline.worker.attempt import run_attempt
 from baseline.worker.desk import Desk, DeskSettings
 from baseline.worker.outbox import Outbox
+from service.logs import configure_logging
 from workloads.registry import WorkloadError, load
 
 log = structlog.get_logger(__name__)

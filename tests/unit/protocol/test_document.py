@@ -26,7 +26,7 @@ SECTIONS: Final = {
         r"^##+ (?P<number>[\d.]+?)\.? .*\n(?P<text>(?:(?!^##).*\n?)*)", DOCUMENT, flags=re.MULTILINE
     )
 }
-ROOMS: Final = ("api", "baseline", "bench", "client", "local", "protocol", "tests", "worker", "workloads")
+ROOMS: Final = ("api", "baseline", "bench", "client", "local", "protocol", "service", "tests", "worker", "workloads")
 
 
 def sources() -> list[Path]:

@@ -1,24 +1,25 @@
-"""Logging of an api process: constant sentences, everything else as fields."""
+"""Logging of a process: constant sentences, everything else as fields."""
 
 from __future__ import annotations
 
 import logging
 import sys
-from typing import Any, Final, Literal
+from collections.abc import Iterable
+from typing import Any, Literal
 
 import structlog
 
 _TRACEBACKS = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 """Without the values of variables: those hold users' data and addresses with passwords."""
 
-_OF_EACH_CONNECTION: Final = ("uvicorn.error",)
-"""Loggers that tell, as info, of every WebSocket that comes and goes; what else they tell `api.server` says itself."""
-
 Format = Literal["text", "json"]
 
 
-def configure_logging(log_format: Format, level: str) -> None:
-    """Send the records of structlog and of the standard library, in one form, to standard output."""
+def configure_logging(log_format: Format, level: str, *, quiet: Iterable[str] = ()) -> None:
+    """Send the records of structlog and of the standard library, in one form, to standard output.
+
+    `quiet` names loggers that tell, as info, of every connection or message: of those only warnings are wanted then.
+    """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -31,23 +32,23 @@ def configure_logging(log_format: Format, level: str) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    renderer: list[Any] = (
-        [structlog.processors.ExceptionRenderer(_TRACEBACKS), structlog.processors.JSONRenderer()]
-        if log_format == "json"
-        else [
-            structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback)
-        ]
-    )
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderer(log_format)],
         )
     )
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for name in _OF_EACH_CONNECTION:
+    for name in quiet:
         logging.getLogger(name).setLevel(logging.WARNING if level == "info" else level.upper())
     logging.captureWarnings(capture=True)
+
+
+def _renderer(log_format: Format) -> list[Any]:
+    if log_format == "json":
+        return [structlog.processors.ExceptionRenderer(_TRACEBACKS), structlog.processors.JSONRenderer()]
+    plain = structlog.dev.plain_traceback
+    return [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), exception_formatter=plain)]

@@ -1,0 +1,1 @@
+"""What every process of this project is, and what every HTTP service of it answers. Knows no task and no store."""
