@@ -41,6 +41,7 @@ from api.storage.tasks import TaskStore
 from api.usage import UsageBoard
 from protocol.async_nodes import AsyncNodes
 from protocol.log import AsyncLog
+from service.problems import BodyLimit
 from workloads.registry import Registry, load
 
 log = structlog.get_logger(__name__)
@@ -74,7 +75,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     for router in (tasks.router(kinds), *(room.router for room in rooms)):
         app.include_router(router)
     problems.install(app, kinds)
-    app.add_middleware(problems.BodyLimit, limit=settings.body_limit)
+    app.add_middleware(BodyLimit, limit=settings.body_limit)
     app.add_middleware(entrance.ForwardedPrefix)
     return app
 

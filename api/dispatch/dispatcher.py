@@ -18,13 +18,13 @@ from redis.exceptions import RedisError
 
 from api.dispatch.attempts import Attempts
 from api.dispatch.broker import Broker, BrokerUnavailable
-from api.errors import Conflict, QueueFull
 from api.storage.changes import NewTask, Submitted, TaskRow
 from api.storage.errors import StorageError
 from api.storage.tasks import TaskStore
 from protocol.events import State
 from protocol.head import CancelOutcome
 from protocol.log import AsyncLog
+from service.errors import Conflict, QueueFull
 
 log = structlog.get_logger(__name__)
 

@@ -14,7 +14,6 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Message, Send
 
-from api.errors import InvalidRequest, NotFound
 from api.live.ending import end
 from api.live.errors import SessionEnded
 from api.live.reader import Reading, honoured, split
@@ -22,6 +21,7 @@ from api.live.session import Frame, Live
 from api.routes.services import Services, ServicesDep, TaskDep
 from api.routes.views import EventPage, problem_responses
 from protocol.cursor import Cursor, InvalidCursor
+from service.errors import InvalidRequest, NotFound
 
 log = structlog.get_logger(__name__)
 

@@ -11,7 +11,6 @@ from starlette.requests import HTTPConnection
 
 from api.dispatch.dispatcher import Dispatcher
 from api.dispatch.sweeper import Sweeper
-from api.errors import NotFound
 from api.live.session import Live
 from api.projection.lanes import Lanes
 from api.projection.read import TaskReader
@@ -19,6 +18,7 @@ from api.routes.readiness import Readiness
 from api.routes.sockets import Sockets
 from api.storage.changes import TaskRow
 from api.usage import UsageBoard
+from service.errors import NotFound
 from workloads.registry import Registry
 
 

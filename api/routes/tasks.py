@@ -13,7 +13,6 @@ import structlog
 from fastapi import APIRouter, Body, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from api.errors import Conflict, NotFound
 from api.live.ending import end
 from api.live.errors import SessionEnded
 from api.live.session import Live
@@ -22,6 +21,7 @@ from api.routes.views import KindList, KindView, TaskPage, TaskView, problem_res
 from api.storage.changes import TaskRow
 from protocol.cursor import Cursor
 from protocol.events import State
+from service.errors import Conflict, NotFound
 from workloads.registry import Registry
 
 log = structlog.get_logger(__name__)

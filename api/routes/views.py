@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 from api.routes.event_views import ChunkEvent, ErrorView, Gap, ProgressView, ResultEvent, StatusEvent
 from api.storage.changes import TaskRow
 from protocol.events import State
+from service.problems import Problem
 from workloads.registry import Kind, Registry
 
 MAX_NODES: Final = 10_000
@@ -123,17 +124,6 @@ class EventPage(BaseModel):
     resumed: bool
     events: list[StatusEvent | ChunkEvent | ResultEvent | Gap]
     next: str | None
-
-
-class Problem(BaseModel):
-    """An RFC 9457 problem."""
-
-    model_config = ConfigDict(extra="allow")
-
-    type: str
-    title: str
-    status: int
-    detail: str
 
 
 def problem_responses(*codes: int) -> dict[int | str, dict[str, Any]]:

@@ -22,6 +22,7 @@ from baseline.settings import BaselineSettings
 from baseline.storage.database import Database
 from baseline.storage.schema import UnusableFile, migrate
 from service.logs import configure_logging
+from service.problems import BodyLimit
 from workloads.registry import Registry, WorkloadError, load
 
 log = structlog.get_logger(__name__)
@@ -61,7 +62,7 @@ class Api(FastAPI):
         for routes in (tasks.router(kinds), status.router, operations.router):
             self.include_router(routes)
         problems.install(self, kinds)
-        self.add_middleware(problems.BodyLimit, limit=settings.baseline_body_limit)
+        self.add_middleware(BodyLimit, limit=settings.baseline_body_limit)
         self.add_middleware(CountTraffic, traffic=traffic)
         self.add_middleware(ForwardedPrefix)
 

@@ -14,12 +14,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from baseline.api.errors import InvalidRequest
 from baseline.api.services import Services, ServicesDep
 from baseline.api.tasks import no_such_task, problems
 from baseline.api.views import DeltaView, WholeView, delta_body, whole_body
 from baseline.storage import reading
 from baseline.storage.reading import Delta
+from service.errors import InvalidRequest
 
 MAX_WAIT_S: Final = 30.0
 _MAX_SEQ: Final = 2**53

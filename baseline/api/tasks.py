@@ -11,12 +11,13 @@ import uuid_utils.compat
 from fastapi import APIRouter, Body, Request, Response
 from fastapi.responses import JSONResponse
 
-from baseline.api.errors import Conflict, InvalidRequest, NotFound
 from baseline.api.services import ServicesDep
-from baseline.api.views import KindList, KindView, Problem, TaskView, submission_model
+from baseline.api.views import KindList, KindView, TaskView, submission_model
 from baseline.storage import tasks
 from baseline.storage.tasks import NewTask
 from baseline.updates import State
+from service.errors import Conflict, InvalidRequest, NotFound
+from service.problems import Problem
 from workloads.registry import Registry
 
 _RETRY_AFTER: Final = {"Retry-After": "1"}

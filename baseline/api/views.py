@@ -153,17 +153,6 @@ class WholeView(DeltaView):
     finished_at: datetime | None
 
 
-class Problem(BaseModel):
-    """An RFC 9457 problem."""
-
-    model_config = ConfigDict(extra="allow")
-
-    type: str
-    title: str
-    status: int
-    detail: str
-
-
 def delta_body(task: str, delta: Delta) -> bytes:
     """`DeltaView`, with the events as they were stored."""
     following = "null" if delta.state.terminal and delta.last >= delta.seq else str(delta.last)

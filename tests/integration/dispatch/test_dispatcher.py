@@ -9,7 +9,6 @@ import pytest
 from redis import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.errors import Conflict, QueueFull
 from api.storage.database import create_engine
 from api.storage.errors import IdempotencyConflict, StorageUnavailable
 from api.storage.tasks import TaskStore
@@ -17,6 +16,7 @@ from protocol.events import State
 from protocol.head import ClaimOutcome
 from protocol.keys import PARTITIONS
 from protocol.log import Log
+from service.errors import Conflict, QueueFull
 from tests.integration.dispatch.conftest import KIND, NOWHERE, Parts, messages, replica
 from tests.support.writer import LEASE_MS, Writer
 

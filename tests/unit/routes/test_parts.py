@@ -9,13 +9,13 @@ from uuid import UUID
 
 import pytest
 
-from api.errors import InvalidRequest
 from api.live.reader import Reading
 from api.routes.events import _encode_page, parse_cursor
 from api.routes.readiness import Readiness
 from api.routes.sockets import Sockets
 from api.routes.tasks import _wait
 from protocol.cursor import Cursor
+from service.errors import InvalidRequest
 
 TASK = UUID("0198c5a3-7b1e-7c42-9d10-3f5a6b7c8d9e")
 

@@ -1,11 +1,11 @@
 """Errors that a client is told as RFC 9457 problems.
 
-ApiError                500
-├── NotFound            404
-├── Conflict            409   the task is in another state
-├── InvalidRequest      422   fields are wrong; `errors` names them
-├── QueueFull           429
-└── Unavailable         503   something that this service needs does not answer
+ApiError              500
+├── NotFound          404
+├── Conflict          409   the task is in another state
+├── InvalidRequest    422   fields are wrong; `errors` names them
+├── QueueFull         429
+└── Unavailable       503   something that this service needs does not answer
 """
 
 from __future__ import annotations
