@@ -18,12 +18,18 @@ RUN groupadd --system --gid 10001 app \
         /usr/lib/python3/dist-packages /usr/share/python-wheels /root/.cache \
     && mkdir -p /var/cache /var/log
 
+FROM node:24-slim AS npm-packages
+WORKDIR /hub
+COPY demo_client/package.json demo_client/package-lock.json demo_client/.npmrc demo_client/vendor.mjs ./
+RUN npm ci --silent --omit=dev
+
 FROM scratch AS app
 COPY --from=python-root / /
 ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin LANG=C.UTF-8 \
-    PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 LOG_FORMAT=json
+    PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 LOG_FORMAT=json DOCS_FILES=/app/swagger-ui
 COPY --from=python-packages /opt/venv /opt/venv
 WORKDIR /app
+COPY --from=npm-packages /hub/site/vendor/swagger-ui swagger-ui
 COPY alembic.ini ./
 COPY migrations migrations
 COPY protocol protocol
@@ -36,11 +42,6 @@ RUN ["python", "-m", "compileall", "-q", "-j", "0", "."]
 USER 10001:10001
 STOPSIGNAL SIGTERM
 CMD ["python", "-m", "api"]
-
-FROM node:24-slim AS npm-packages
-WORKDIR /hub
-COPY demo_client/package.json demo_client/package-lock.json demo_client/.npmrc demo_client/vendor.mjs ./
-RUN npm ci --silent --omit=dev
 
 FROM nginx:1.29 AS nginx-root
 RUN rm -rf /etc/nginx/* /var/lib/apt/lists/* /var/cache/* /var/log/* /usr/share/doc /usr/share/man /usr/share/info \
@@ -55,7 +56,6 @@ COPY nginx.conf /etc/nginx/nginx.conf
 COPY deploy/container/hub.d /etc/nginx/hub.d
 COPY --from=npm-packages /hub/site/vendor /srv/hub/vendor
 COPY demo_client/site /srv/hub
-COPY deploy/container/docs.html /srv/api/docs.html
 USER 101:101
 EXPOSE 8080 8000
 STOPSIGNAL SIGQUIT

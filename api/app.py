@@ -27,7 +27,7 @@ from api.live.session import Live
 from api.projection.lanes import Lanes
 from api.projection.read import TaskReader
 from api.projection.status import ProjectionSettings
-from api.routes import asyncapi, entrance, events, health, metrics, multiplex, problems, tasks, websocket
+from api.routes import asyncapi, documentation, entrance, events, health, metrics, multiplex, problems, tasks, websocket
 from api.routes.readiness import Readiness
 from api.routes.services import Services
 from api.routes.sockets import Sockets
@@ -70,7 +70,11 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
             "docs/protocol.md is the contract behind both."
         ),
         lifespan=lifespan,
+        docs_url="/docs" if settings.docs_files is None else None,
+        redoc_url="/redoc" if settings.docs_files is None else None,
     )
+    if settings.docs_files is not None:
+        documentation.install(app, settings.docs_files)
     rooms = (events, websocket, multiplex, health, metrics, asyncapi, entrance)
     for router in (tasks.router(kinds), *(room.router for room in rooms)):
         app.include_router(router)

@@ -7,7 +7,7 @@ import socket
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import DirectoryPath, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from protocol.keys import PARTITIONS
@@ -22,6 +22,9 @@ class ApiSettings(BaseSettings):
     api_host: str = "127.0.0.1"
     api_port: int = Field(default=8000, ge=0, le=65_535)
     api_root_path: str = Field(default="", description="The path under which a proxy serves this service")
+    docs_files: DirectoryPath | None = Field(
+        default=None, description="A folder with Swagger UI; without it /docs takes its files from a CDN"
+    )
     database_url: str = "postgresql+asyncpg://postgres@127.0.0.1:5432/postgres"
     redis_url: str = "redis://127.0.0.1:6379/0"
     broker_url: str | None = Field(

@@ -14,6 +14,7 @@ from local.servers import nginx_program
 from local.settings import ROOT
 
 SITE: Final = ROOT / "demo_client" / "site"
+SWAGGER_UI: Final = SITE / "vendor" / "swagger-ui"
 _VENDORED: Final = SITE / "vendor" / "uplot" / "uPlot.esm.js"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from local.hub import prepare_hub
+from local.hub import SWAGGER_UI, prepare_hub
 from local.settings import Settings
 from local.supervisor import Program
 
@@ -37,7 +37,7 @@ def _event_driven(settings: Settings, *, database_url: str, redis_url: str, read
         Program(
             name=f"api-{number}",
             command=_kept(ready, [*_PYTHON, "api"]),
-            environment={**shared, "API_PORT": str(port), "REPLICA": f"api-{number}"},
+            environment={**shared, "API_PORT": str(port), "REPLICA": f"api-{number}", "DOCS_FILES": str(SWAGGER_UI)},
         )
         for number, port in enumerate(settings.api_ports, start=1)
     ]

@@ -73,6 +73,21 @@ async def test_the_documentation_of_a_service_comes_from_the_hub_alone(
     assert [url for url in requested if not url.startswith((f"{stack.hub_url}/", "data:"))] == []
 
 
+async def test_the_documentation_at_the_api_itself_needs_no_other_server(
+    page: Page, stack: Run, screenshot: Screenshot
+) -> None:
+    requested: list[str] = []
+    page.on("request", lambda request: requested.append(request.url))
+    await page.goto(f"{stack.url}/docs")
+    await expect(page.get_by_role("heading", name="Async task processing")).to_be_visible()
+    await page.locator(".opblock-summary", has_text="/readyz").first.click()
+    await page.get_by_role("button", name="Try it out").click()
+    await page.get_by_role("button", name="Execute").click()
+    await expect(page.get_by_text(re.compile(r"^\s*200\s*$")).first).to_be_visible()
+    await screenshot("docs-api")
+    assert [url for url in requested if not url.startswith((f"{stack.url}/", "data:"))] == []
+
+
 @each_page
 @each_size
 async def test_a_page_fits_its_window_in_light_and_dark_and_has_no_barrier(
