@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import Annotated, Literal, Self
+from typing import Self
 from urllib.parse import urlsplit
 
 from pydantic import DirectoryPath, Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from protocol.keys import PARTITIONS
 from protocol.slots import NO_CLUSTER_AS_BROKER, ClusterUrl, is_cluster
+from service.settings import LogFormat, LogLevel, Names
 
 
 class ApiSettings(BaseSettings):
@@ -31,9 +32,7 @@ class ApiSettings(BaseSettings):
         default=None, description="Redis of the task messages, never a cluster; REDIS_URL when unset"
     )
     partitions: int = Field(default=PARTITIONS, ge=1, le=4096)
-    workloads: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="Modules with further kinds, separated by commas"
-    )
+    workloads: Names = Field(default=(), description="Modules with further kinds, separated by commas")
     replica: str = Field(
         default_factory=lambda: f"api-{socket.gethostname()}-{os.getpid()}",
         description="Names this process in logs, in connections and as a consumer",
@@ -51,13 +50,8 @@ class ApiSettings(BaseSettings):
         ge=1,
         description="Entries not yet written from which /readyz says no",
     )
-    log_format: Literal["text", "json"] = "text"
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-
-    @field_validator("workloads", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+    log_format: LogFormat = "text"
+    log_level: LogLevel = "info"
 
     @field_validator("redis_url", "broker_url")
     @classmethod

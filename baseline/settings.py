@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.settings import LogFormat, LogLevel, Names
 
 
 class BaselineSettings(BaseSettings):
@@ -33,13 +34,6 @@ class BaselineSettings(BaseSettings):
     baseline_kept_bytes: int = Field(default=2**30, ge=1, description="The same in bytes of their updates")
     baseline_waiting_limit: int = Field(default=500, ge=0, description="Clients that may wait with `Prefer: wait`")
     baseline_body_limit: int = Field(default=8 * 2**20, ge=1024, description="Bytes of a request's body")
-    workloads: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="Modules with further kinds, separated by commas"
-    )
-    log_format: Literal["text", "json"] = "text"
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-
-    @field_validator("workloads", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+    workloads: Names = Field(default=(), description="Modules with further kinds, separated by commas")
+    log_format: LogFormat = "text"
+    log_level: LogLevel = "info"

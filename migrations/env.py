@@ -18,7 +18,8 @@ from sqlalchemy.pool import NullPool
 from api.storage.database import CONNECT_TIMEOUT_S, asyncpg_url, wait_until_reachable
 from api.storage.errors import StorageError
 from api.storage.tables import metadata
-from service.logs import Format, configure_logging
+from service.logs import configure_logging
+from service.settings import LogFormat
 
 log = structlog.get_logger("migrations")
 
@@ -78,6 +79,6 @@ def _offline() -> None:
 if context.is_offline_mode():
     _offline()  # prints the statements; nothing else may be there
 else:
-    log_format: Format = "json" if os.environ.get("LOG_FORMAT") == "json" else "text"
+    log_format: LogFormat = "json" if os.environ.get("LOG_FORMAT") == "json" else "text"
     configure_logging(log_format, os.environ.get("LOG_LEVEL") or "info")
     _online()

@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any
 
 import structlog
+
+from service.settings import LogFormat
 
 _TRACEBACKS = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 """Without the values of variables: those hold users' data and addresses with passwords."""
 
-Format = Literal["text", "json"]
 
-
-def configure_logging(log_format: Format, level: str, *, quiet: Iterable[str] = ()) -> None:
+def configure_logging(log_format: LogFormat, level: str, *, quiet: Iterable[str] = ()) -> None:
     """Send the records of structlog and of the standard library, in one form, to standard output.
 
     `quiet` names loggers that tell, as info, of every connection or message: of those only warnings are wanted then.
@@ -47,7 +47,7 @@ def configure_logging(log_format: Format, level: str, *, quiet: Iterable[str] = 
     logging.captureWarnings(capture=True)
 
 
-def _renderer(log_format: Format) -> list[Any]:
+def _renderer(log_format: LogFormat) -> list[Any]:
     if log_format == "json":
         return [structlog.processors.ExceptionRenderer(_TRACEBACKS), structlog.processors.JSONRenderer()]
     plain = structlog.dev.plain_traceback

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 from redis.connection import parse_url
 
 from protocol.calls import LogLimits
 from protocol.keys import PARTITIONS
 from protocol.slots import NO_CLUSTER_AS_BROKER, ClusterUrl, is_cluster
+from service.settings import LogFormat, LogLevel, Names
 from worker.emitter import EmitterLimits
 from worker.flusher import FlusherSettings
 
@@ -29,18 +30,14 @@ class WorkerSettings(BaseSettings):
         default=None, description="Redis that carries the task messages, never a cluster; REDIS_URL when unset"
     )
     partitions: int = Field(default=PARTITIONS, ge=1, le=4096)
-    workloads: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="Modules with further kinds, separated by commas"
-    )
+    workloads: Names = Field(default=(), description="Modules with further kinds, separated by commas")
     worker_name: str = Field(
         default_factory=lambda: f"worker-{os.getpid()}@{socket.gethostname()}",
         description="Names this worker in logs, in connections and among the processes of /stats",
     )
     worker_pool: Literal["prefork", "threads"] = "prefork"
     worker_concurrency: int = Field(default=8, ge=1, le=2_000, description="Tasks that run at the same time")
-    worker_kinds: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="Kinds to run, separated by commas; all when unset"
-    )
+    worker_kinds: Names = Field(default=(), description="Kinds to run, separated by commas; all when unset")
     worker_spare_slots: int | None = Field(
         default=None,
         ge=0,
@@ -68,13 +65,8 @@ class WorkerSettings(BaseSettings):
     emit_buffer_events: int = Field(default=_EMITTER.buffer_events, ge=1)
     emit_patience_s: float = Field(default=_EMITTER.patience_s, gt=0)
     backlog_high: int = Field(default=_FLUSHER.backlog_high, ge=1)
-    log_format: Literal["text", "json"] = "text"
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-
-    @field_validator("workloads", "worker_kinds", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+    log_format: LogFormat = "text"
+    log_level: LogLevel = "info"
 
     @field_validator("redis_url", "broker_url")
     @classmethod

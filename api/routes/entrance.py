@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from typing import Final
-
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-router = APIRouter()
+from service.entrance import forwarded_prefix
 
-_HEADER: Final = b"x-forwarded-prefix"
-_MAX_BYTES: Final = 100
-_PLAIN: Final = re.compile(rb"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+)+")
-"""A path of segments that need no escape and go nowhere else; what begins with `//` would name another host."""
+router = APIRouter()
 
 
 @router.get("/", include_in_schema=False)
@@ -34,15 +28,8 @@ class ForwardedPrefix:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
-        prefix = _prefix(scope) if scope["type"] in {"http", "websocket"} else None
+        prefix = forwarded_prefix(scope) if scope["type"] in {"http", "websocket"} else None
         await self._app(scope if prefix is None else _under(prefix, scope), receive, send)
-
-
-def _prefix(scope: Scope) -> str | None:
-    values: list[bytes] = [value for name, value in scope["headers"] if name == _HEADER]
-    if len(values) != 1 or len(values[0]) > _MAX_BYTES or not _PLAIN.fullmatch(values[0]):
-        return None
-    return values[0].decode("ascii")
 
 
 def _under(prefix: str, scope: Scope) -> Scope:

@@ -17,11 +17,12 @@ from api.live.ending import end
 from api.live.errors import SessionEnded
 from api.live.session import Live
 from api.routes.services import Services, ServicesDep, TaskDep
-from api.routes.views import KindList, KindView, TaskPage, TaskView, problem_responses, submission_model
+from api.routes.views import TaskPage, TaskView, problem_responses, submission_model
 from api.storage.changes import TaskRow
 from protocol.cursor import Cursor
 from protocol.events import State
 from service.errors import Conflict, NotFound
+from workloads.forms import KindList, KindView
 from workloads.registry import Registry
 
 log = structlog.get_logger(__name__)

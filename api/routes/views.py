@@ -7,17 +7,18 @@ from dataclasses import replace
 from datetime import datetime
 from functools import reduce
 from operator import or_
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, create_model
+from pydantic import BaseModel, BeforeValidator, Discriminator
 from pydantic_core import PydanticCustomError
 
 from api.routes.event_views import ChunkEvent, ErrorView, Gap, ProgressView, ResultEvent, StatusEvent
 from api.storage.changes import TaskRow
 from protocol.events import State
 from service.problems import Problem
-from workloads.registry import Kind, Registry
+from workloads.forms import submission
+from workloads.registry import Registry
 
 MAX_NODES: Final = 10_000
 """Keys and items in the body of a submission, at all depths."""
@@ -85,33 +86,6 @@ class TaskPage(BaseModel):
     next: str | None
 
 
-class KindView(BaseModel):
-    """A kind of task and the JSON schema of its parameters."""
-
-    name: str
-    summary: str
-    params: dict[str, Any] = Field(description="JSON schema")
-    max_attempts: int
-    time_limit_s: float
-
-    @classmethod
-    def of(cls, kind: Kind) -> KindView:
-        """The view of a kind."""
-        return cls(
-            name=kind.name,
-            summary=kind.summary,
-            params=kind.params.model_json_schema(),
-            max_attempts=kind.max_attempts,
-            time_limit_s=kind.time_limit_s,
-        )
-
-
-class KindList(BaseModel):
-    """All kinds."""
-
-    items: list[KindView]
-
-
 class EventPage(BaseModel):
     """Events after a cursor. `next` is the cursor to go on with, null when nothing follows any more.
 
@@ -133,7 +107,7 @@ def problem_responses(*codes: int) -> dict[int | str, dict[str, Any]]:
 
 def submission_model(kinds: Registry) -> Any:
     """The union over all kinds of `{"kind": …, "params": …}`; params may be left out when each has a default."""
-    models: list[Any] = [_submission(kind) for kind in kinds.values()]
+    models: list[Any] = [submission(kind) for kind in kinds.values()]
     union = reduce(or_, models)
     few = BeforeValidator(_few)
     return Annotated[union, few] if len(models) == 1 else Annotated[union, Discriminator("kind"), few]
@@ -166,12 +140,3 @@ def _cut(value: Any) -> Any:
             return [_cut(item) for item in value]
         case _:
             return value
-
-
-def _submission(kind: Kind) -> type[BaseModel]:
-    name = "".join(part.capitalize() for part in kind.name.split("_"))
-    optional = not any(field.is_required() for field in kind.params.model_fields.values())
-    params = Field(default_factory=kind.params) if optional else Field()
-    fields: Mapping[str, Any] = {"kind": (Literal[kind.name], Field()), "params": (kind.params, params)}
-    config = ConfigDict(extra="forbid", frozen=True)
-    return create_model(f"Submit{name}", __config__=config, __doc__=kind.summary, **fields)

@@ -12,12 +12,13 @@ from fastapi import APIRouter, Body, Request, Response
 from fastapi.responses import JSONResponse
 
 from baseline.api.services import ServicesDep
-from baseline.api.views import KindList, KindView, TaskView, submission_model
+from baseline.api.views import TaskView, submission_model
 from baseline.storage import tasks
 from baseline.storage.tasks import NewTask
 from baseline.updates import State
 from service.errors import Conflict, InvalidRequest, NotFound
 from service.problems import Problem
+from workloads.forms import KindList, KindView
 from workloads.registry import Registry
 
 _RETRY_AFTER: Final = {"Retry-After": "1"}

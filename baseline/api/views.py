@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import reduce
 from operator import or_
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, Field
 
 from baseline.storage.reading import Delta, Whole
 from baseline.storage.tasks import FullTask
 from baseline.updates import State
-from workloads.registry import Kind, Registry
+from workloads.forms import submission
+from workloads.registry import Registry
 
 
 class ProgressView(BaseModel):
@@ -89,33 +89,6 @@ class TaskView(BaseModel):
         )
 
 
-class KindView(BaseModel):
-    """A kind of task and the JSON schema of its parameters."""
-
-    name: str
-    summary: str
-    params: dict[str, Any] = Field(description="JSON schema")
-    max_attempts: int
-    time_limit_s: float
-
-    @classmethod
-    def of(cls, kind: Kind) -> KindView:
-        """The view of a kind."""
-        return cls(
-            name=kind.name,
-            summary=kind.summary,
-            params=kind.params.model_json_schema(),
-            max_attempts=kind.max_attempts,
-            time_limit_s=kind.time_limit_s,
-        )
-
-
-class KindList(BaseModel):
-    """All kinds."""
-
-    items: list[KindView]
-
-
 class EventView(BaseModel):
     """An update. `ts` is when the workload yielded it: Unix time in milliseconds, with fractions."""
 
@@ -181,18 +154,9 @@ def whole_body(whole: Whole) -> bytes:
 
 def submission_model(kinds: Registry) -> Any:
     """The union over all kinds of `{"kind": …, "params": …}`; params may be left out when each has a default."""
-    models: list[Any] = [_submission(kind) for kind in kinds.values()]
+    models: list[Any] = [submission(kind) for kind in kinds.values()]
     union = reduce(or_, models)
     return union if len(models) == 1 else Annotated[union, Field(discriminator="kind")]
-
-
-def _submission(kind: Kind) -> type[BaseModel]:
-    name = "".join(part.capitalize() for part in kind.name.split("_"))
-    optional = not any(field.is_required() for field in kind.params.model_fields.values())
-    params = Field(default_factory=kind.params) if optional else Field()
-    fields: Mapping[str, Any] = {"kind": (Literal[kind.name], Field()), "params": (kind.params, params)}
-    config = ConfigDict(extra="forbid", frozen=True)
-    return create_model(f"Submit{name}", __config__=config, __doc__=kind.summary, **fields)
 
 
 def _instant(ms: float | None) -> datetime | None:

@@ -11,13 +11,13 @@ from typing import Any, Final
 
 import pytest
 
-from service.logs import Format
+from service.settings import LogFormat
 
 ROOT: Final = Path(__file__).parents[3]
 QUIET: Final = "chatty"
 
 
-def said(program: str, log_format: Format = "json", level: str = "info") -> str:
+def said(program: str, log_format: LogFormat = "json", level: str = "info") -> str:
     """What `program` writes, to standard output and to standard error."""
     begin = f"""
         import logging, warnings, structlog
