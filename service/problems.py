@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -14,7 +14,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import ApiError
+from service.errors import ApiError, InvalidRequest
+
+_MAX_ERRORS: Final = 20
+"""Fields that one problem names."""
 
 
 class Problem(BaseModel):
@@ -29,23 +32,36 @@ class Problem(BaseModel):
 
 
 def install(
-    app: FastAPI, translate: Callable[[Exception], ApiError | None], conditions: Iterable[type[Exception]]
+    app: FastAPI,
+    kinds: Iterable[str],
+    translate: Callable[[Exception], ApiError | None],
+    conditions: Iterable[type[Exception]],
 ) -> None:
     """Handle every error of the application.
 
-    `translate` says what a client is told of a request that is not valid, and of `conditions`, which are the service's.
+    `kinds` are those that can be submitted; `translate` says what a client is told of `conditions`, the service's own.
     """
 
     async def answer(_: Request, error: Exception) -> JSONResponse:
         # What nobody knows has the server's error middleware log it, with its traceback.
-        return _response(_known(error) or translate(error) or ApiError("an unexpected error; it was logged"))
+        return _response(_known(error, kinds) or translate(error) or ApiError("an unexpected error; it was logged"))
 
     for kind in (ApiError, HTTPException, RequestValidationError, *conditions, Exception):
         app.add_exception_handler(kind, answer)
 
 
-def named(fault: Mapping[str, Any], body: Any, kinds: Iterable[str]) -> dict[str, Any]:
-    """One of the errors of a RequestValidationError, with its field as the client wrote it."""
+def _invalid(error: RequestValidationError, kinds: Iterable[str]) -> ApiError:
+    """The first field errors, named as the client wrote the fields; `more` says how many there are beyond them."""
+    faults = error.errors()
+    found = [_named(fault, error.body, kinds) for fault in faults[:_MAX_ERRORS]]
+    problem = InvalidRequest(found)
+    if len(faults) > len(found):
+        problem.detail = f"{found[0]['field']}: {found[0]['message']} (and {len(faults) - 1} more)"
+        problem.extra["more"] = len(faults) - len(found)
+    return problem
+
+
+def _named(fault: Mapping[str, Any], body: Any, kinds: Iterable[str]) -> dict[str, Any]:
     location = list(fault["loc"])
     if fault["type"] == "json_invalid":
         reason = fault.get("ctx", {}).get("error", fault["msg"])
@@ -59,10 +75,12 @@ def _response(error: ApiError) -> JSONResponse:
     return JSONResponse(error.problem(), error.status, error.headers, media_type="application/problem+json")
 
 
-def _known(error: Exception) -> ApiError | None:
+def _known(error: Exception, kinds: Iterable[str]) -> ApiError | None:
     match error:
         case ApiError():
             return error
+        case RequestValidationError():
+            return _invalid(error, kinds)
         case HTTPException():
             return _http(error)
         case _:
@@ -93,6 +111,8 @@ def _field(location: Sequence[Any], body: Any) -> str:
 
 
 def _message(fault: Mapping[str, Any], kinds: Iterable[str]) -> str:
+    if fault["loc"] == ("body",) and fault["type"] in {"model_attributes_type", "dict_type"}:
+        return "a JSON object is expected, sent with Content-Type: application/json"
     if fault["type"] == "union_tag_not_found":
         return "the kind is missing"
     if fault["type"] == "union_tag_invalid":

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
 import structlog
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
 from redis.exceptions import RedisError
 
 from api.live.errors import BadCursor, LiveUnavailable
@@ -23,15 +20,13 @@ log = structlog.get_logger(__name__)
 
 _CONDITIONS: Final = (StorageError, HistoryUnavailable, RedisError, LiveUnavailable, BadCursor)
 _RETRY = {"Retry-After": "2"}
-_MAX_ERRORS: Final = 20
-"""Fields that one problem names."""
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 
 
 def install(app: FastAPI, kinds: Registry) -> None:
     """Handle every error of the application."""
     _document(app)
-    problems.install(app, partial(_translate, kinds), _CONDITIONS)
+    problems.install(app, kinds, _translate, _CONDITIONS)
 
 
 def _document(app: FastAPI) -> None:
@@ -52,10 +47,8 @@ def _document(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _translate(kinds: Registry, error: Exception) -> ApiError | None:  # noqa: PLR0911 - a table
+def _translate(error: Exception) -> ApiError | None:
     match error:
-        case RequestValidationError():
-            return _invalid(error, kinds)
         case IdempotencyConflict():
             return InvalidRequest([{"field": "Idempotency-Key", "message": str(error), "type": "conflict"}])
         case InvalidData():
@@ -70,21 +63,3 @@ def _translate(kinds: Registry, error: Exception) -> ApiError | None:  # noqa: P
             return Unavailable("Redis does not answer; try again", headers=_RETRY)
         case _:
             return None
-
-
-def _invalid(error: RequestValidationError, kinds: Registry) -> ApiError:
-    """The first field errors, named as the client wrote the fields; `more` says how many there are beyond them."""
-    errors = error.errors()
-    found = [_named(item, error.body, kinds) for item in errors[:_MAX_ERRORS]]
-    problem = InvalidRequest(found)
-    if len(errors) > len(found):
-        problem.detail = f"{found[0]['field']}: {found[0]['message']} (and {len(errors) - 1} more)"
-        problem.extra["more"] = len(errors) - len(found)
-    return problem
-
-
-def _named(error: Mapping[str, Any], body: Any, kinds: Registry) -> dict[str, Any]:
-    named = problems.named(error, body, kinds)
-    if error["loc"] == ("body",) and error["type"] in {"model_attributes_type", "dict_type"}:
-        named["message"] = "a JSON object is expected, sent with Content-Type: application/json"
-    return named

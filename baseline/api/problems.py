@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from functools import partial
 from typing import Final
 
 import structlog
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
 
 from baseline.api.watcher import TooManyWaiting
 from baseline.storage.reading import TooLarge
@@ -25,13 +23,11 @@ _RETRY = {"Retry-After": "2"}
 
 def install(app: FastAPI, kinds: Registry) -> None:
     """Handle every error of the application."""
-    problems.install(app, partial(_translate, kinds), _CONDITIONS)
+    problems.install(app, kinds, _translate, _CONDITIONS)
 
 
-def _translate(kinds: Registry, error: Exception) -> ApiError | None:
+def _translate(error: Exception) -> ApiError | None:
     match error:
-        case RequestValidationError():
-            return InvalidRequest([problems.named(item, error.body, kinds) for item in error.errors()])
         case TooLarge():
             return InvalidRequest([{"field": "after", "message": str(error), "type": "too_large"}])
         case TooManyTasks():

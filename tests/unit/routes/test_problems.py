@@ -104,23 +104,6 @@ async def test_an_exception_has_its_problem_which_tells_nothing_of_the_inside(
     assert ("Retry-After" in answer.headers) == (status == 503)
 
 
-async def test_of_many_errors_the_first_are_told_and_how_many_more_there_are(http: httpx.AsyncClient) -> None:
-    params = {"kind": "circle", "radius": 1, **{f"f{i}": i for i in range(50)}}
-    answer = await http.post("/tasks", json={"kind": "other", "params": params})
-
-    assert fields(answer) == [f"params.f{i}" for i in range(20)]
-    assert answer.json()["more"] == 30
-    assert answer.json()["detail"].endswith(" (and 49 more)")
-
-
-@pytest.mark.parametrize("body", [[], "task", 3])
-async def test_what_is_no_object_is_told_what_is_expected(http: httpx.AsyncClient, body: Any) -> None:
-    answer = await http.post("/tasks", json=body)
-
-    assert fields(answer) == ["body"]
-    assert answer.json()["detail"] == "body: a JSON object is expected, sent with Content-Type: application/json"
-
-
 @pytest.mark.parametrize("wide", [dict.fromkeys(map(str, range(MAX_NODES))), [0] * MAX_NODES, [[[0] * 99]] * 100])
 async def test_a_body_of_too_many_parts_is_refused_as_a_whole(http: httpx.AsyncClient, wide: Any) -> None:
     answer = await http.post("/tasks", json={"kind": "other", "params": {"radius": wide}})

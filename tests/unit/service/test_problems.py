@@ -9,11 +9,10 @@ from typing import Annotated, Any, Literal, Union
 import httpx
 import pytest
 from fastapi import Body, FastAPI, HTTPException, Query, Request
-from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.errors import ApiError, Conflict, InvalidRequest, NotFound, QueueFull, Unavailable
-from service.problems import BodyLimit, install, named
+from service.errors import ApiError, Conflict, NotFound, QueueFull, Unavailable
+from service.problems import BodyLimit, install
 from tests.support.rest import fields, problem
 
 LIMIT = 1_000
@@ -66,8 +65,6 @@ FAILURES: dict[str, Exception] = {
 
 def translate(error: Exception) -> ApiError | None:
     match error:
-        case RequestValidationError():
-            return InvalidRequest([named(item, error.body, ["drawing", "other"]) for item in error.errors()])
         case OutOfPaper():
             return Unavailable("there is no paper", headers={"Retry-After": "2"})
         case _:
@@ -97,7 +94,7 @@ def application() -> FastAPI:
     async def raw(request: Request) -> int:
         return len(await request.body())
 
-    install(app, translate, [OutOfPaper])
+    install(app, ["drawing", "other"], translate, [OutOfPaper])
     app.add_middleware(BodyLimit, limit=LIMIT)
     return app
 
@@ -169,6 +166,23 @@ async def test_the_detail_tells_the_first_of_several_faults_and_how_many_more_th
 
     assert fields(answer) == ["kind", "params.radius"]
     assert answer.json()["detail"].endswith(" (and 1 more)")
+
+
+async def test_of_many_errors_the_first_are_told_and_how_many_more_there_are(http: httpx.AsyncClient) -> None:
+    params = {"kind": "circle", "radius": 1, **{f"f{i}": i for i in range(50)}}
+    answer = await http.post("/others", json={"kind": "other", "params": params})
+
+    assert fields(answer) == [f"params.f{i}" for i in range(20)]
+    assert answer.json()["more"] == 30
+    assert answer.json()["detail"].endswith(" (and 49 more)")
+
+
+@pytest.mark.parametrize("body", [[], "task", 3])
+async def test_what_is_no_object_is_told_what_is_expected(http: httpx.AsyncClient, body: Any) -> None:
+    answer = await http.post("/tasks", json=body)
+
+    assert fields(answer) == ["body"]
+    assert answer.json()["detail"] == "body: a JSON object is expected, sent with Content-Type: application/json"
 
 
 @pytest.mark.parametrize(
