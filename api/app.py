@@ -189,10 +189,10 @@ class _ArchiveHistory:
     async def position(self, task: UUID) -> Position | None:
         """How far the row is."""
         try:
-            row = await self._store.get(task)
+            found = await self._store.position(task)
         except StorageError as error:
             raise HistoryUnavailable(str(error)) from error
-        return None if row is None else Position(row.epoch, row.seq, row.state.terminal)
+        return None if found is None else Position(*found)
 
     async def read(self, task: UUID, after: int, limit: int, max_bytes: int) -> list[tuple[int, bytes]]:
         """Archived events."""

@@ -27,8 +27,8 @@ MAX_EVENT_BYTES: Final = 1_000_000
 class EmitterLimits:
     """Bounds of a buffer and of a batch.
 
-    `patience_s` is how long a full buffer, or the end, waits for a Redis that does not answer. While Redis answers that
-    it has no room, the task waits until it has some, or its time is up.
+    `patience_s` is how long a full buffer, or the end, waits for a Redis that does not answer; `no_room_s` how long it
+    waits for one that answers that it has no room.
     """
 
     buffer_events: int = 1_000
@@ -36,6 +36,7 @@ class EmitterLimits:
     batch_events: int = 500
     batch_bytes: int = 256 * 2**10
     patience_s: float = 60.0
+    no_room_s: float = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +242,7 @@ class Emitter:
 
     def _wait_for(self, done: Callable[[], bool]) -> None:
         """Wait on the condition, which the caller holds, within the patience since Redis last answered."""
+        until = time.monotonic() + self._limits.no_room_s
         while not done() and self._lost is None:
             refusals = self._refusals
             if not self._changed.wait_for(
@@ -248,4 +250,6 @@ class Emitter:
                 self._limits.patience_s,
             ):
                 self.lose(f"Redis took no events for {self._limits.patience_s:g} s")
+            elif time.monotonic() >= until and not done():
+                self.lose(f"Redis had no room for events for {self._limits.no_room_s:g} s")
         self.raise_if_lost()

@@ -49,8 +49,9 @@ class Flushers:
                 raise AttemptLost("the worker has stopped")
             lane = self._lanes.get(number)
             if lane is None:
-                lane = self._lanes[number] = _Lane(self._make())
+                lane = _Lane(self._make())
                 lane.flusher.start()
+                self._lanes[number] = lane
             emitter = lane.flusher.open(owned, n)
             lane.emitters.add(emitter)
             return emitter

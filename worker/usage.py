@@ -17,7 +17,7 @@ from typing import Any, Final
 import psutil
 import structlog
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from protocol.keys import PARTITIONS, events
 from protocol.nodes import Nodes
@@ -97,7 +97,9 @@ class Reporter:
 
     def _run(self) -> None:
         for number in count():
-            if self._try(partial(self._report, number)) or self._reaches():
+            failure = self._try(partial(self._report, number))
+            # a refusal is an answer: of a Redis that has no room, tasks wait as they should
+            if failure is None or isinstance(failure, ResponseError) or self._reaches():
                 self._give_sign()
             if self._ending.wait(INTERVAL_S):
                 break
@@ -156,8 +158,8 @@ class Reporter:
     def _usage(self) -> Usage:
         return Usage(self._name, "worker", self._meter.cpu_s(), self._memory_bytes, time.time() * 1000)
 
-    def _try(self, action: Callable[[], object]) -> bool:
-        """A supervisor: whatever goes wrong is said once, until something succeeds again. Whether it did."""
+    def _try(self, action: Callable[[], object]) -> Exception | None:
+        """A supervisor: whatever goes wrong is returned, and said once, until something succeeds again."""
         try:
             action()
         except Exception as error:  # noqa: BLE001 - as said
@@ -165,11 +167,11 @@ class Reporter:
                 reason = f"{type(error).__name__}: {error}"
                 log.warning("Usage cannot be reported", action="usage_not_reported", reason=reason)
             self._failing = True
-        else:
-            if self._failing:
-                log.info("Usage is reported again", action="usage_reported_again")
-            self._failing = False
-        return not self._failing
+            return error
+        if self._failing:
+            log.info("Usage is reported again", action="usage_reported_again")
+        self._failing = False
+        return None
 
 
 def _sum(processes: Iterable[psutil.Process], measure: Callable[[psutil.Process], float]) -> float:

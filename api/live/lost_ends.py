@@ -66,6 +66,7 @@ class LostEnds:
             except Exception:  # a supervisor: the next suspect may be one that can be looked at
                 self.counters.failures += 1
                 log.exception("Looking for lost ends failed", action="ends_failed")
+                self._suspected.set()
                 await asyncio.sleep(_AGAIN_S)
 
     async def _look_at(self, task: UUID) -> None:

@@ -9,8 +9,7 @@ from uuid import UUID
 
 from api.live.errors import BadCursor
 from protocol.cursor import Cursor
-from protocol.head import Head
-from protocol.log import AsyncLog
+from protocol.log import AsyncLog, Sighting
 
 MAX_BYTES: Final = 4 * 2**20
 """What is read of the history at once when nothing less is asked for."""
@@ -102,9 +101,11 @@ class Reader:
         events, missing = _continuous(after, older, first - 1)
         return Reading(head.epoch, head.seq, head.closed, events, missing)
 
-    async def head(self, task: UUID) -> Head | None:
-        """What Redis knows of a task."""
-        return await self._log.head(task)
+    async def sight(self, task: UUID) -> Sighting:
+        """What Redis knows of a task now."""
+        (sighting,) = await self._log.heads([task])
+        assert sighting is not None, "of one server, no answer raises"
+        return sighting
 
     async def has_lost_the_end(self, task: UUID) -> bool:
         """Whether the history alone knows that `task` has ended. What Redis has of it is then older, and is deleted."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -219,10 +218,11 @@ class _Session:
     async def _behind(self) -> bool:
         """The backstop: whether the head knows more than this session, which it should not."""
         try:
-            head = await self._live.reader.head(self._task)
+            sighting = await self._live.reader.sight(self._task)
         except (RedisError, OSError, TimeoutError):
             return False
-        if head is None or (not head.closed and head.lease <= time.time() * 1000):
+        head = sighting.head
+        if head is None or (not head.closed and head.lease <= sighting.now_ms):
             self._live.lost_ends.suspect(self._task)
         behind = head is not None and (head.epoch, head.seq) != (self._epoch, self._position)
         if behind:

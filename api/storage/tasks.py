@@ -62,6 +62,14 @@ class TaskStore:
         rows = await self._rows(select(*_COLUMNS).where(tasks.c.id == task))
         return rows[0] if rows else None
 
+    async def position(self, task: UUID) -> tuple[str, int, bool] | None:
+        """Epoch, newest seq and whether it has ended: without parameters and result, which may be large."""
+        query = select(tasks.c.epoch, tasks.c.seq, tasks.c.finished_at.is_not(None)).where(tasks.c.id == task)
+        with translated():
+            async with self._engine.connect() as connection:
+                found = (await connection.execute(query)).one_or_none()
+        return None if found is None else (found[0], found[1], found[2])
+
     async def page(
         self, *, kind: str | None = None, state: State | None = None, limit: int = 50, before: UUID | None = None
     ) -> list[TaskRow]:

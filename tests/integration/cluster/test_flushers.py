@@ -105,6 +105,21 @@ def test_there_are_flushers_for_partitions_with_tasks_only(
     assert flushers.lanes == set()
 
 
+def test_a_thread_that_cannot_be_started_spoils_one_attempt_and_no_other(world: World) -> None:
+    class Unlucky(Flusher):
+        def start(self) -> None:
+            raise RuntimeError("can't start new thread")
+
+    kinds = iter([Unlucky, Flusher])
+    flushers = Flushers(lambda: next(kinds)(world.worker), world.nodes, PARTITIONS)
+    first, second = (world.claim(world.task_in(1)) for _ in range(2))
+    with pytest.raises(RuntimeError):
+        flushers.open(first, 0)
+
+    emit_one_by_one(flushers.open(second, 0), 1)
+    flushers.stop()
+
+
 def test_who_closes_does_not_wait_for_a_flusher_that_waits(
     world: World, patient: Flushers, threads: Callable[[], int]
 ) -> None:

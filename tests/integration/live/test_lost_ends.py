@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from redis import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.live.ending import end
+from api.live.lost_ends import LostEnds
+from api.live.reader import Reader
 from api.live.session import Live, SessionLimits
 from tests.integration.live.conftest import replica
 from tests.support.frames import controls, hello, seqs, whole
@@ -103,6 +106,25 @@ async def test_a_head_that_knows_of_the_end_is_kept(recalling: Live, engine: Asy
 
     assert not await recalling.reader.has_lost_the_end(writer.task)
     assert sync_redis.exists(writer.keys.head)
+
+
+async def test_a_failure_that_nobody_foresaw_keeps_no_other_task_waiting(recalling: Live) -> None:
+    class Startled(Reader):
+        async def has_lost_the_end(self, task: UUID) -> bool:
+            if task == first:
+                raise ValueError("what is this?")
+            return True
+
+    first, second = uuid4(), uuid4()
+    told: list[UUID] = []
+    ends = LostEnds(Startled(recalling.reader._log, recalling.reader._history), told.append)
+    ends.suspect(first)
+    ends.suspect(second)
+    looking = asyncio.create_task(ends.run())
+    await until_so(lambda: told == [second])
+    await end(looking)
+
+    assert (ends.counters.looked_at, ends.counters.found, ends.counters.failures) == (2, 1, 1)
 
 
 async def test_a_task_that_nobody_knows_has_lost_nothing(recalling: Live) -> None:

@@ -32,7 +32,7 @@ def seqs(reading: Reading | None) -> list[int]:
 
 async def test_a_task_that_nobody_knows_is_none(reader: Reader) -> None:
     assert await reader.read(uuid4(), 0, 10) is None
-    assert await reader.head(uuid4()) is None
+    assert (await reader.sight(uuid4())).head is None
 
 
 async def test_a_task_that_waits_for_its_head_is_known_by_its_row(
@@ -52,7 +52,7 @@ async def test_the_log_answers_after_any_position_within_the_limit(reader: Reade
     assert seqs(await reader.read(writer.task, 0, 100)) == list(range(1, 10))
     assert seqs(await reader.read(writer.task, 4, 2)) == [5, 6]
     assert await reader.read(writer.task, 9, 10) == Reading(writer.epoch, 9, closed=False, events=[])
-    head = await reader.head(writer.task)
+    head = (await reader.sight(writer.task)).head
     assert head is not None
     assert (head.epoch, head.seq) == (writer.epoch, 9)
 

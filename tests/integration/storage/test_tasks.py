@@ -50,6 +50,16 @@ async def test_a_submission_is_read_as_it_was_made(store: TaskStore) -> None:
 async def test_a_task_that_is_not_there_is_none(store: TaskStore) -> None:
     assert await store.get(NOBODY) is None
     assert await store.result(NOBODY) is None
+    assert await store.position(NOBODY) is None
+
+
+async def test_how_far_a_task_is_known_is_told_without_the_rest(store: TaskStore, engine: AsyncEngine) -> None:
+    await store.insert(new(1))
+    assert await store.position(UUID(int=1)) == (EPOCH, 0, False)
+
+    await finish(engine, 1)
+
+    assert await store.position(UUID(int=1)) == (EPOCH, 1, True)
 
 
 async def test_the_same_key_and_request_find_the_same_task(store: TaskStore) -> None:

@@ -163,6 +163,18 @@ def test_the_patience_is_for_a_server_that_does_not_answer_and_not_for_one_witho
     assert tasks.story(owned.task) == ["0", "1", "2"]
 
 
+@pytest.mark.parametrize("ends", [False, True], ids=["it goes on", "it has ended"])
+def test_who_waits_long_for_room_loses_the_attempt(
+    tasks: Tasks, start_flusher: StartFlusher, memory: Redis, ends: bool
+) -> None:
+    emitter = start_flusher(limits=EmitterLimits(no_room_s=1.0)).open(tasks.claim(), 0)
+    memory.config_set("maxmemory", "1")
+    emitter.result("all of it") if ends else emitter.chunk("some")
+
+    with pytest.raises(AttemptLost, match="Redis had no room for events for 1 s"):
+        emitter.wait_flushed()
+
+
 def test_the_patience_with_a_server_that_stays_away_ends_the_attempt(
     tasks: Tasks, start_flusher: StartFlusher, valkey_server: Valkey
 ) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from redis import Redis
 from redis.exceptions import MovedError
 
 from local.server import running
@@ -134,6 +135,18 @@ def test_without_redis_no_sign_is_given_until_it_is_back(
         elsewhere.start()
 
         signs_again(tmp_path, times=1)
+
+
+def test_a_worker_is_ready_while_its_redis_has_no_room(
+    broker: Broker, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    with running(Valkey(tmp_path / "valkey")) as full, Redis.from_url(full.url) as redis:
+        worker = start_worker("threads", REDIS_URL=full.url, BROKER_URL=broker.url)
+        until(lambda: bool(signs(tmp_path)))
+        redis.config_set("maxmemory", 1)
+        until(lambda: "Usage cannot be reported" in worker.text)
+
+        signs_again(tmp_path, times=2)
 
 
 def keeper(cluster: ValkeyCluster) -> ClusterNode:
