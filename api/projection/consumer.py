@@ -24,7 +24,7 @@ from api.projection.frames import Malformed
 from api.projection.status import Counters, ProjectionSettings, ProjectionStatus
 from api.projection.streams import GroupStreams
 from api.projection.supervisor import Supervisor
-from api.projection.writer import Apply, Writer
+from api.projection.writer import Apply, Turns, Writer
 from protocol.async_nodes import AsyncNodes
 
 log = structlog.get_logger(__name__)
@@ -52,7 +52,7 @@ class Projection:
         consumer: str,
         group: str = "projection",
         settings: ProjectionSettings | None = None,
-        turns: asyncio.Semaphore | None = None,
+        turns: Turns | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._set = settings or ProjectionSettings()
@@ -66,7 +66,7 @@ class Projection:
             apply,
             supervisor=self._supervisor,
             loop="read",
-            turns=turns or asyncio.Semaphore(1),
+            turns=turns or Turns(asyncio.Semaphore(1)),
             settings=self._set,
             counters=self._counters,
             clock=clock,

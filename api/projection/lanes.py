@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from api.projection.consumer import Projection
 from api.projection.status import ProjectionSettings, ProjectionStatus, together
-from api.projection.writer import Apply
+from api.projection.writer import Apply, Turns
 from protocol.async_nodes import AsyncNodes, lanes, nodes_of
 
 _WRITES: Final = 3
@@ -36,7 +36,7 @@ class Lanes:
     ) -> None:
         nodes = nodes_of(redis)
         found = lanes(nodes, partitions)
-        turns = asyncio.Semaphore(_WRITES)
+        turns = Turns(asyncio.Semaphore(_WRITES))
         self._parts = [
             Projection(
                 nodes,

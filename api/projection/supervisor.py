@@ -39,6 +39,11 @@ class Supervisor:
         self._stopping.set()
 
     @property
+    def stopping(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stopping.is_set()
+
+    @property
     def started(self) -> bool:
         """Whether `run` was called."""
         return bool(self._beats)

@@ -1,6 +1,7 @@
 """Commit, then acknowledge, around the entries that PostgreSQL does not take.
 
-- It is the turn of other lanes: the batch waits. That is no failure, and their time-outs bound it.
+- It is the turn of other lanes: the batch waits. That is no failure, and their time-outs bound it. After a stop, a lane
+  whose turn comes when the last commit failed, whosever it was, does not try: all end within about one time-out.
 - PostgreSQL cannot be reached: the batch is kept and tried again, for as long as it takes.
 - PostgreSQL refuses a value: the batch is halved until the entry that holds it is alone; that becomes a dead letter.
 - PostgreSQL gives up a statement: the batch is halved too; an entry alone goes back to the group, and becomes a dead
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 import structlog
 
@@ -29,6 +30,15 @@ Apply = Callable[[Changes], Awaitable[ApplyStats]]
 """Commits changes; raises StorageError and its subclasses. `functools.partial(apply_changes, engine)` is one."""
 
 
+@dataclass(slots=True)
+class Turns:
+    """What those share that commit so many at a time."""
+
+    places: asyncio.Semaphore
+    failing: bool = False
+    """Whether PostgreSQL did not take the last commit, for a reason that may hold for others too."""
+
+
 class Writer:
     """Writes batches of the loop `loop` with `apply`. Every method raises redis.RedisError and TimeoutError."""
 
@@ -39,7 +49,7 @@ class Writer:
         *,
         supervisor: Supervisor,
         loop: str,
-        turns: asyncio.Semaphore,
+        turns: Turns,
         settings: ProjectionSettings,
         counters: Counters,
         clock: Callable[[], float],
@@ -102,29 +112,36 @@ class Writer:
         backoff_s = self._set.first_backoff_s
         while True:
             try:
-                await self._apply_in_turn(changes, entries=len(part))
+                return await self._apply_in_turn(changes, entries=len(part))
             except (InvalidData, StatementTimedOut):
                 raise
             except (StorageError, TimeoutError) as error:
                 self._counters.storage_failures += 1
                 self.error = f"{type(error).__name__}: {error}"
                 log.warning("Write failed", action="write_failed", reason=self.error, entries=len(part))
-            else:
-                return True
             self._supervisor.beat(self._loop)
             if await self._supervisor.pause(backoff_s):
                 return False
             backoff_s = min(backoff_s * 2, self._set.last_backoff_s)
 
-    async def _apply_in_turn(self, changes: Changes, *, entries: int) -> None:
+    async def _apply_in_turn(self, changes: Changes, *, entries: int) -> bool:
+        """Apply once; False when that would only keep others from their end."""
         self.queued = True
-        async with self._turns:
+        async with self._turns.places:
             self.queued = False
+            if self._turns.failing and self._supervisor.stopping:
+                return False
             self._supervisor.beat(self._loop)
             started = self._clock()
-            async with asyncio.timeout(self._set.apply_timeout_s):
-                stats = await self._apply(changes)
+            try:
+                async with asyncio.timeout(self._set.apply_timeout_s):
+                    stats = await self._apply(changes)
+            except (StorageError, TimeoutError) as error:
+                self._turns.failing = not isinstance(error, InvalidData)
+                raise
+            self._turns.failing = False
         self._written(stats, entries=entries, took_ms=(self._clock() - started) * 1000)
+        return True
 
     def _written(self, stats: ApplyStats, *, entries: int, took_ms: float) -> None:
         self.error = None
