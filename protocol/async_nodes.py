@@ -16,13 +16,9 @@ from redis.exceptions import AskError, RedisError, TryAgainError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from protocol.keys import slot_of
-from protocol.nodes import READ_AGAIN_S, REDIRECTIONS, learn
+from protocol.nodes import ASK_TIMEOUT_S, READ_AGAIN_S, READ_TIMEOUT_S, REDIRECTIONS, learn
 from protocol.slots import ClusterUrl, Node, SlotTable
 
-_ASK_TIMEOUT_S: Final = 1.0
-"""For the table of slots, or for a sign of life: a node that needs longer is no help now."""
-_READ_TIMEOUT_S: Final = 3.0
-"""For the table from whichever node, with the time that another caller's reading takes."""
 _TRY_AGAIN_S: Final = 0.1
 
 Queue = Callable[[Any], object]
@@ -188,7 +184,7 @@ class AsyncCluster:
     async def _read(self) -> None:
         """Read the table from the first node that has one, unless somebody just did. Without one, the old one holds."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(_READ_TIMEOUT_S), self._reading:
+            async with asyncio.timeout(READ_TIMEOUT_S), self._reading:
                 await self._read_alone()
 
     async def _read_alone(self) -> None:
@@ -197,7 +193,7 @@ class AsyncCluster:
             return
         for node in self._table.sources:
             try:
-                async with asyncio.timeout(_ASK_TIMEOUT_S):
+                async with asyncio.timeout(ASK_TIMEOUT_S):
                     reply = await self._client(node).execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]
             except (RedisError, OSError) as error:
                 learn(self._table, error, node)
@@ -231,5 +227,5 @@ async def _ask(redis: Redis, queue: Queue, *, transaction: bool, asking: bool = 
 
 
 async def _ping(redis: Redis) -> None:
-    async with asyncio.timeout(_ASK_TIMEOUT_S):
+    async with asyncio.timeout(ASK_TIMEOUT_S):
         await redis.execute_command("PING")  # type: ignore[no-untyped-call]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any, Final, Protocol
 
 from redis import Redis
@@ -23,6 +23,10 @@ from protocol.slots import ClusterUrl, Node, SlotTable, named
 
 READ_AGAIN_S: Final = 0.25
 """The table is read no more often: after a failover it takes the nodes seconds to agree on a new one."""
+ASK_TIMEOUT_S: Final = 1.0
+"""For the table of slots, or for a sign of life: a node that needs longer is no help now."""
+READ_TIMEOUT_S: Final = 3.0
+"""For the table from whichever node, with the time that another caller's reading takes."""
 REDIRECTIONS: Final = 4
 """A call follows so many; a slot that moves answers with one or two."""
 DOUBTFUL: Final = (RedisConnectionError, RedisTimeoutError, ClusterDownError, OSError)
@@ -186,21 +190,38 @@ class Cluster:
         return node
 
     def _read(self) -> None:
-        """Read the table from the first node that has one, unless somebody just did."""
-        with self._reading:
-            if time.monotonic() - self._read_at < READ_AGAIN_S:
-                return
-            for node in self._table.sources:
-                try:
-                    reply = self._client(node).execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]
-                except (RedisError, OSError) as error:
-                    self._learn(error, node)
-                    continue
-                with self._lock:
-                    if self._table.replace(reply, node):
-                        break
-            self._read_at = time.monotonic()
-            self._leave_the_gone()
+        """Read the table from the first node that has one, unless somebody just did. Without one, the old one holds."""
+        until = time.monotonic() + READ_TIMEOUT_S
+        if self._reading.acquire(timeout=READ_TIMEOUT_S):
+            try:
+                self._read_alone(until)
+            finally:
+                self._reading.release()
+
+    def _read_alone(self, until: float) -> None:
+        if time.monotonic() - self._read_at < READ_AGAIN_S:
+            return
+        with self._lock:
+            sources = self._table.sources
+        for node in sources:
+            left_s = until - time.monotonic()
+            if left_s <= 0:
+                break
+            try:
+                reply = self._slots(node, timeout_s=min(ASK_TIMEOUT_S, left_s))
+            except (RedisError, OSError) as error:
+                self._learn(error, node)
+                continue
+            with self._lock:
+                if self._table.replace(reply, node):
+                    break
+        self._read_at = time.monotonic()
+        self._leave_the_gone()
+
+    def _slots(self, node: Node, *, timeout_s: float) -> Any:
+        """What a node says to CLUSTER SLOTS, over a connection of its own: those of calls wait longer."""
+        with closing(self._connect(self._url.of(node, timeout_s=timeout_s))) as redis:
+            return redis.execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]
 
     def _leave_the_gone(self) -> None:
         """Disconnect from nodes that serve nothing any more, but cut off no other thread.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
@@ -53,9 +54,12 @@ class ClusterUrl:
         self._user += at
         self.seeds = tuple(_seed(host) for host in hosts.split(","))
 
-    def of(self, node: Node) -> str:
-        """The URL of one node, as for a server that stands alone."""
-        return urlunsplit(SplitResult(_SCHEMES[self._parts.scheme], f"{self._user}{node}", "/0", self._parts.query, ""))
+    def of(self, node: Node, *, timeout_s: float | None = None) -> str:
+        """The URL of one node, as for a server that stands alone. `timeout_s`: for each wait, whatever else is set."""
+        query = self._parts.query
+        if timeout_s is not None:  # of an option that comes twice, redis-py takes the first
+            query = f"socket_connect_timeout={timeout_s}&socket_timeout={timeout_s}&{query}"
+        return urlunsplit(SplitResult(_SCHEMES[self._parts.scheme], f"{self._user}{node}", "/0", query, ""))
 
     def __str__(self) -> str:
         """The nodes that it names, without a password."""
@@ -77,6 +81,8 @@ class SlotTable:
         self._ranges: list[tuple[int, int, Node]] = []
         self._moved: dict[int, Node] = {}
         self._doubted: set[Node] = set()
+        self._failed: dict[Node, int] = {}
+        self._failures = count(1)
 
     def owner(self, slot: int, *, doubted: bool = False) -> Node | None:
         """Of `slot`; None when it is not known or, unless `doubted`, when the table should be read again first."""
@@ -90,9 +96,12 @@ class SlotTable:
 
     @property
     def sources(self) -> list[Node]:
-        """Nodes to ask for the table, those first that are likely to answer."""
+        """Nodes to ask for the table, those first that are likely to answer: the last that failed comes last.
+
+        That holds over a new table, until the node answers: else one that hangs would be asked first each time.
+        """
         known = dict.fromkeys([*self.owners, *self._seeds])
-        return sorted(known, key=lambda node: node in self._doubted)
+        return sorted(known, key=lambda node: self._failed.get(node, 0))
 
     def replace(self, reply: Sequence[Any], asked: Node) -> bool:
         """Take the answer of `asked` to CLUSTER SLOTS; False when it knows of no slots: it is in no cluster (yet)."""
@@ -100,6 +109,9 @@ class SlotTable:
         if ranges:
             self._ranges, self._moved = ranges, {}
             self._doubted.clear()
+            self._failed.pop(asked, None)
+            known = {*self.owners, *self._seeds}
+            self._failed = {node: number for node, number in self._failed.items() if node in known}
         return bool(ranges)
 
     def moved(self, slot: int, node: Node) -> None:
@@ -110,6 +122,7 @@ class SlotTable:
     def doubt(self, node: Node) -> None:
         """`node` did not answer as one that serves its slots."""
         self._doubted.add(node)
+        self._failed[node] = next(self._failures)
 
 
 def named(host: bytes | str | None, port: int, by: Node) -> Node:

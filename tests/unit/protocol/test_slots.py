@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from redis.connection import parse_url
 from redis.crc import key_slot
 
 from protocol.keys import TaskKeys, events, slot_of
@@ -54,6 +55,15 @@ def test_user_password_and_options_of_a_url_hold_for_every_node_and_are_not_prin
     assert str(url) == "a:7001,[::1]:7002,c:6379"
 
 
+def test_time_outs_of_a_question_come_before_those_of_the_url_that_hold_for_everything_else() -> None:
+    url = ClusterUrl("redis+cluster://a?socket_timeout=9&db=0")
+
+    options: Any = parse_url(url.of(url.seeds[0], timeout_s=0.5))  # type: ignore[no-untyped-call]
+
+    assert (options["socket_timeout"], options["socket_connect_timeout"]) == (0.5, 0.5)
+    assert url.of(url.seeds[0]) == "redis://a:6379/0?socket_timeout=9&db=0"
+
+
 @pytest.mark.parametrize(
     "url", ["redis://a", "redis+cluster://", "redis+cluster://a,,b", "redis+cluster://a:x", "redis+cluster://a/1"]
 )
@@ -69,6 +79,18 @@ def test_an_owner_in_doubt_is_told_only_to_those_who_ask_for_it_nevertheless(tab
     assert table.sources == [B, A]
     assert table.replace(reply((0, 16_383, (b"10.0.0.1", 7001))), B)
     assert table.owner(5) == A
+
+
+def test_who_failed_last_is_asked_last_for_the_table_until_it_answers_whatever_table_there_is_meanwhile() -> None:
+    table = SlotTable([A, B, C])
+    for node in (A, C, B, A):
+        table.doubt(node)
+
+    assert table.sources == [C, B, A]
+    assert table.replace(reply((0, 99, ("10.0.0.1", 7001)), (100, 16_383, ("10.0.0.1", 7003))), C)
+    assert (table.owner(5), table.sources) == (A, [C, B, A])
+    assert table.replace(reply((0, 99, ("10.0.0.1", 7001)), (100, 16_383, ("10.0.0.1", 7003))), A)
+    assert table.sources == [A, C, B]
 
 
 def test_a_slot_that_moved_belongs_to_the_node_that_was_named_until_the_table_says_otherwise(table: SlotTable) -> None:
