@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import quote, unquote
 
 FRESH_S: Final = 15.0
-"""A report that is not answered takes 5 s, and a connection that is not answered 3 s more."""
+"""A report that is not answered takes 5 s, a connection 3 s more, and to find out who takes it instead up to 3 s."""
 _ENDING: Final = ".alive"
 
 
