@@ -101,10 +101,8 @@ async def _start(stack: AsyncExitStack, settings: ApiSettings, kinds: Registry) 
     store = TaskStore(engine)
     broker = Broker(settings.broker, broker_redis)
     stack.callback(broker.close)
-    attempts = Attempts(task_log)
-    dispatcher = Dispatcher(store, task_log, attempts, broker, queue_limit=settings.queue_limit)
-    unreached = Unreached(redis, settings.partitions)
-    sweeper = Sweeper(SweepStore(engine), store, task_log, unreached, attempts, dispatcher, broker, kinds)
+    dispatcher = Dispatcher(store, task_log, Attempts(task_log), broker, queue_limit=settings.queue_limit)
+    sweeper = _sweeper(stack, settings, engine, kinds)
     await _background(stack, sweeper.run(), "sweeper")
     hub = Hub(live_redis, partitions=settings.partitions, queue_bytes=settings.follower_queue_bytes)
     live = Live(hub, Reader(task_log, _ArchiveHistory(engine)))
@@ -131,6 +129,23 @@ async def _start(stack: AsyncExitStack, settings: ApiSettings, kinds: Registry) 
         usage=usage,
         readiness=_readiness(engine, redis, hub, projection, sweeper, settings.lag_limit),
     )
+
+
+def _sweeper(stack: AsyncExitStack, settings: ApiSettings, engine: AsyncEngine, kinds: Registry) -> Sweeper:
+    """With connections of its own that repeat nothing: it tries again every 2 s, and each task waits for one time-out.
+
+    A submission is repeated once, for its client does not come back.
+    """
+    redis = _nodes(stack, settings.redis_url, f"{settings.replica}-sweeper", retries=0)
+    broker_redis = connect(settings.broker, f"{settings.replica}-sweeper", retries=0)
+    stack.push_async_callback(broker_redis.aclose)
+    broker = Broker(settings.broker, broker_redis)
+    stack.callback(broker.close)
+    store, task_log = TaskStore(engine), AsyncLog(redis, partitions=settings.partitions)
+    attempts = Attempts(task_log)
+    dispatcher = Dispatcher(store, task_log, attempts, broker, queue_limit=settings.queue_limit)
+    unreached = Unreached(redis, settings.partitions)
+    return Sweeper(SweepStore(engine), store, task_log, unreached, attempts, dispatcher, broker, kinds)
 
 
 def _nodes(stack: AsyncExitStack, url: str, name: str, *, retries: int) -> AsyncNodes:

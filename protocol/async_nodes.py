@@ -184,8 +184,12 @@ class AsyncCluster:
     async def _read(self) -> None:
         """Read the table from the first node that has one, unless somebody just did. Without one, the old one holds."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(READ_TIMEOUT_S), self._reading:
-                await self._read_alone()
+            async with asyncio.timeout(READ_TIMEOUT_S) as limit, self._reading:
+                try:
+                    await self._read_alone()
+                finally:
+                    if limit.expired():  # as good as an answer; a caller who was cancelled has found out nothing
+                        self._read_at = asyncio.get_running_loop().time()
 
     async def _read_alone(self) -> None:
         clock = asyncio.get_running_loop().time

@@ -37,6 +37,8 @@ class Unreached:
         self._partitions = partitions
         self._silent: set[Redis] = set()
         self._refusals: Counter[int] = Counter()
+        self._left: dict[int, Redis | None] = {}
+        """Partitions that are left alone until the end of the sweep, and their servers."""
         self._tasks: Counter[str] = Counter()
         self._reasons: dict[str, str] = {}
 
@@ -44,15 +46,19 @@ class Unreached:
         """Whether `task` is to be left alone."""
         if not self._silent and not self._refusals:
             return False
-        partition, server = await self._where(task)
-        left = server in self._silent or self._refusals[partition] >= _REFUSALS
-        if left:
-            self._count(server)
-        return left
+        partition = self._partition(task)
+        if partition not in self._left:
+            server = await self._server(partition)
+            if server not in self._silent and self._refusals[partition] < _REFUSALS:
+                return False
+            self._left[partition] = server
+        self._count(self._left[partition])
+        return True
 
     async def failed(self, task: UUID, error: Exception) -> None:
         """A call about `task` has failed."""
-        partition, server = await self._where(task)
+        partition = self._partition(task)
+        server = await self._server(partition)
         self._count(server, error)
         if server is not None and isinstance(error, _SILENCE):
             self._silent.add(server)
@@ -63,9 +69,11 @@ class Unreached:
         """Which tasks got an answer, when all were asked about at once. `error` is why none did, if that is known."""
         if all(answered.values()):
             return
-        found = {task: await self._where(task) for task in answered}
-        answering = {server for task, (_, server) in found.items() if answered[task]}
-        for partition, server in (found[task] for task, was in answered.items() if not was):
+        partitions = {task: self._partition(task) for task in answered}
+        servers = {partition: await self._server(partition) for partition in set(partitions.values())}
+        answering = {servers[partitions[task]] for task, was in answered.items() if was}
+        for partition in (partitions[task] for task, was in answered.items() if not was):
+            server = servers[partition]
             self._count(server, error)
             if server is None or server in answering:
                 self._refusals[partition] = _REFUSALS
@@ -83,7 +91,7 @@ class Unreached:
                 tasks=tasks,
                 reason=self._reasons.get(server, "no answer"),
             )
-        for known in (self._silent, self._refusals, self._tasks, self._reasons):
+        for known in (self._silent, self._refusals, self._left, self._tasks, self._reasons):
             known.clear()
         return told
 
@@ -92,14 +100,16 @@ class Unreached:
         if error is not None:
             self._reasons.setdefault(_address(server), f"{type(error).__name__}: {error}")
 
-    async def _where(self, task: UUID) -> tuple[int, Redis | None]:
-        """The partition of `task`, and the client of its server."""
-        partition = partition_of(task, self._partitions)
+    def _partition(self, task: UUID) -> int:
+        return partition_of(task, self._partitions)
+
+    async def _server(self, partition: int) -> Redis | None:
+        """The client of the server that has `partition`."""
         try:
             async with self._nodes.at(events(partition)) as server:
-                return partition, server
+                return server
         except RedisError:  # nobody is known to serve it, which the call about the task has said, too
-            return partition, None
+            return None
 
 
 def _address(server: Redis | None) -> str:
