@@ -20,6 +20,12 @@ _MAX_ERRORS: Final = 20
 """Fields that one problem names."""
 
 
+_NO_JSON: Final[Mapping[type[BaseException], str]] = {
+    UnicodeDecodeError: "it is not UTF-8",
+    RecursionError: "it is nested too deep",
+}
+
+
 class Problem(BaseModel):
     """An RFC 9457 problem."""
 
@@ -88,7 +94,10 @@ def _known(error: Exception, kinds: Iterable[str]) -> ApiError | None:
 
 
 def _http(error: HTTPException) -> ApiError:
-    problem = ApiError(str(error.detail), headers=error.headers)
+    told = str(error.detail)
+    if isinstance(error.__cause__, UnicodeDecodeError | RecursionError):  # FastAPI says that it could not, and not why
+        told = f"the body is not JSON: {_NO_JSON[type(error.__cause__)]}"
+    problem = ApiError(told, headers=error.headers)
     problem.status = error.status_code
     problem.title = HTTPStatus(error.status_code).phrase
     return problem

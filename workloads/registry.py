@@ -36,7 +36,7 @@ ENTRY_POINT_GROUP: Final = "workloads"
 MAX_BACKOFF_S: Final = 45.0
 """Less than the broker's visibility time-out: a message that waits longer is delivered again before its time."""
 
-_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
+NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
 
 ParamsT = TypeVar("ParamsT", bound=BaseModel)
 
@@ -92,8 +92,8 @@ class Kind:
     time_limit_s: float = 3600.0
 
     def __post_init__(self) -> None:
-        if _NAME.fullmatch(self.name) is None:
-            msg = f"{self.name!r} is no name for a kind: expected {_NAME.pattern}"
+        if NAME.fullmatch(self.name) is None:
+            msg = f"{self.name!r} is no name for a kind: expected {NAME.pattern}"
             raise InvalidKind(msg)
         params: object = self.params
         if not (isinstance(params, type) and issubclass(params, BaseModel)):

@@ -39,6 +39,7 @@ async def docs(request: Request) -> Response:
         swagger_favicon_url=_NO_ICON,
     )
     page.headers["Content-Security-Policy"] = _POLICY
+    page.headers["X-Content-Type-Options"] = "nosniff"
     return page
 
 

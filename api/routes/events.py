@@ -96,7 +96,7 @@ async def read_events(
         cursor = parse_cursor(after, "after")
         return await _page(parts.live, row.id, cursor, limit)
     cursor = parse_cursor(last_event_id, "Last-Event-ID") or parse_cursor(after, "after")
-    if cursor is not None and row.state.terminal and cursor == Cursor(row.seq, row.epoch):
+    if cursor is not None and row.state.terminal and cursor in {Cursor(row.seq, row.epoch), Cursor(row.seq)}:
         return Response(status_code=204)
     if cursor is not None:
         honoured(cursor, await _read(parts.live, row.id, cursor.seq, 1))  # refused before the answer has begun

@@ -23,7 +23,7 @@ from protocol.cursor import Cursor
 from protocol.events import State
 from service.errors import Conflict, NotFound
 from workloads.forms import KindList, KindView
-from workloads.registry import Registry
+from workloads.registry import NAME, Registry
 
 log = structlog.get_logger(__name__)
 
@@ -81,7 +81,7 @@ def router(kinds: Registry) -> APIRouter:
 async def list_tasks(
     request: Request,
     parts: ServicesDep,
-    kind: Annotated[str | None, Query(max_length=63)] = None,
+    kind: Annotated[str | None, Query(pattern=f"^{NAME.pattern}$")] = None,
     state: State | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[UUID | None, Query(description="`next` of the page before")] = None,

@@ -103,6 +103,8 @@ async def test_a_websocket_is_only_for_the_hubs_own_pages(front: Hub) -> None:
 
 def test_a_body_that_is_too_large_is_refused_by_the_service_and_abuse_by_the_hub(front: Hub, api: httpx.Client) -> None:
     problem(api.post("/tasks", content=b" " * 7_000_000, headers={"Content-Type": "application/json"}), 413)
+    refused = api.post("/tasks", content=b" " * 9_000_000, headers={"Content-Type": "application/json"})
+    assert problem(refused, 413)["detail"] == "the body is larger than this service takes"
     assert _status_line(front, "Content-Length: 9000000") == "HTTP/1.1 413 Request Entity Too Large"
     assert api.get("/readyz").status_code == 200
 

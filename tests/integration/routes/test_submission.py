@@ -142,6 +142,8 @@ def test_a_text_of_just_the_limit_is_taken(idle_http: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("query", "field"),
     [
+        ("kind=%00", "kind"),
+        ("kind=Compute-Pi", "kind"),
         ("limit=0", "limit"),
         ("limit=201", "limit"),
         ("limit=x", "limit"),

@@ -15,7 +15,7 @@ from service.errors import ApiError, Conflict, NotFound, QueueFull, Unavailable
 from service.problems import BodyLimit, install
 from tests.support.rest import fields, problem
 
-LIMIT = 1_000
+LIMIT = 20_000
 
 
 class Circle(BaseModel):
@@ -157,6 +157,15 @@ async def test_a_message_says_what_is_wrong_with_the_body(
 
     assert fields(answer) == [field]
     assert answer.json()["errors"][0]["message"] == message
+
+
+@pytest.mark.parametrize(
+    ("body", "told"), [(b'{"kind": "\xff"}', "it is not UTF-8"), (b"[" * 19_000, "it is nested too deep")]
+)
+async def test_a_body_that_cannot_be_read_is_told_why(http: httpx.AsyncClient, body: bytes, told: str) -> None:
+    answer = await http.post("/tasks", content=body, headers={"Content-Type": "application/json"})
+
+    assert problem(answer, 400)["detail"] == f"the body is not JSON: {told}"
 
 
 async def test_the_detail_tells_the_first_of_several_faults_and_how_many_more_there_are(
