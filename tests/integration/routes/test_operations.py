@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any, Final
 
 import httpx
 import pytest
 
+from tests.support.asyncapi import references
 from tests.support.rest import problem, submit
 from tests.support.system import Api
 
@@ -32,17 +32,6 @@ PROBLEMS: Final = {
 def openapi(http: httpx.Client) -> dict[str, Any]:
     description: dict[str, Any] = http.get("/openapi.json").json()
     return description
-
-
-def references(node: Any) -> Iterator[str]:
-    """Every $ref, wherever it stands."""
-    if isinstance(node, dict):
-        if isinstance(node.get("$ref"), str):
-            yield node["$ref"]
-        node = list(node.values())
-    if isinstance(node, list):
-        for part in node:
-            yield from references(part)
 
 
 def test_the_process_lives_and_is_ready(http: httpx.Client) -> None:
